@@ -1,0 +1,52 @@
+"""Reads params.yaml. Writes the settings of each system and kind of pretraining, so that a parameter retrains its readers alone."""
+
+import argparse
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from ifmmin import entry, params, pretrainings, systems
+from ifmmin.artifacts import configs
+
+SHARED = ("lambda1", "lambda2", "K", "M")
+PARAMS = (*SHARED, "systems", "pretrainings", "model", "pretrain", "train")
+GIVEN = ("encoders", "sizes", "n_classes")
+
+
+def accepts(module: ModuleType) -> list[str]:
+    """The parameters that a build reads: its keyword arguments without a value, but for what the corpus and pretraining give."""
+    parameters = inspect.signature(module.build).parameters.values()
+    return [p.name for p in parameters if p.default is p.empty and p.name not in GIVEN]
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--params", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args(argv)
+
+    settings = params.read(args.params, *PARAMS)
+    entries = [
+        (f"systems.{kind}.{name}", systems.load(name), entry_, "train")
+        for kind, group in settings["systems"].items()
+        for name, entry_ in group.items()
+    ]
+    entries += [
+        (f"pretrainings.{kind}", pretrainings.load(kind), entry_, "pretrain")
+        for kind, entry_ in settings["pretrainings"].items()
+    ]
+    for key, module, entry_, group in entries:
+        config = params.resolve(
+            entry_,
+            accepts=accepts(module),
+            shared={key: settings[key] for key in SHARED},
+            model=settings["model"],
+            fit=settings[group],
+            where=f"{args.params}, key {key}",
+        )
+        configs.write(args.out / f"{key.rpartition('.')[2]}.json", config)
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,23 @@
+"""The resolved settings of one system or of one kind of pretraining.
+
+    data/configs/<name>.json   {"build": the keyword arguments of its build, "fit": settings of its optimisation}
+
+Written by configure. Read by pretrain and train, which read params.yaml never: so a parameter retrains its readers alone.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ifmmin.files import write_json
+
+
+def write(path: Path, config: dict[str, dict[str, Any]]) -> None:
+    """Write the settings."""
+    write_json(path, config)
+
+
+def read(path: Path) -> dict[str, dict[str, Any]]:
+    """Read the settings."""
+    config: dict[str, dict[str, Any]] = json.loads(path.read_text("utf-8"))
+    return config

@@ -1,0 +1,117 @@
+"""The corpus as the pipeline uses it: frames end to end per modality, memory-mapped, shared by all folds.
+
+    a.npy, v.npy, t.npy   [frames of all utterances, D] float32, unscaled, no padding; utterances in the order of the index
+    index.parquet         utterance_id, speaker: text; label: int64, class index; for each modality m: m_offset, m_length: int64,
+                          its first frame and how many. Sorted by utterance_id, which is the key.
+    pack_folds.parquet    fold: int64; utterance_id, role: text. The folds of the pack's target files, as they stand there.
+    corpus.json           name, classes (column order of the labels), synthetic, iemocap (whether the ids are IEMOCAP's)
+
+Written by ingest. Read by split, pretrain, train and evaluate.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ifmmin.files import ArtifactError, read_parquet, whole, write_json, write_parquet
+from ifmmin.terms import MODALITIES
+
+INDEX = pa.schema(
+    [("utterance_id", pa.string()), ("speaker", pa.string()), ("label", pa.int64())]
+    + [(f"{m}_{what}", pa.int64()) for m in MODALITIES for what in ("offset", "length")]
+)
+PACK_FOLDS = pa.schema([("fold", pa.int64()), ("utterance_id", pa.string()), ("role", pa.string())])
+
+
+@dataclass(frozen=True)
+class Features:
+    """What training and evaluation read of the corpus.
+
+    Attributes:
+        index: the table of index.parquet.
+        frames: modality to [frames, D] float32, mapped from disk (copy on write).
+        classes: class names in the order of the labels.
+    """
+
+    index: pd.DataFrame
+    frames: dict[str, NDArray[np.float32]]
+    classes: list[str]
+
+
+def write_frames(folder: Path, modality: str, arrays: list[NDArray[np.float32]]) -> None:
+    """Write one modality's frames end to end.
+
+    Args:
+        folder: the features folder.
+        modality: a, v or t.
+        arrays: [T, D] float32 for each utterance, in the order of the index.
+    """
+    shape = (sum(len(x) for x in arrays), arrays[0].shape[1])
+    with whole(folder / f"{modality}.npy") as temporary:
+        target = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
+        np.concatenate(arrays, out=target)
+        target.flush()
+
+
+def write_tables(
+    folder: Path, index: pd.DataFrame, pack_folds: pd.DataFrame, corpus: Mapping[str, Any]
+) -> None:
+    """Write the index, the pack's folds and the description of the corpus."""
+    write_parquet(folder / "index.parquet", index, INDEX)
+    write_parquet(folder / "pack_folds.parquet", pack_folds, PACK_FOLDS)
+    write_json(folder / "corpus.json", corpus)
+
+
+def read_index(folder: Path) -> pd.DataFrame:
+    """Read the index.
+
+    Raises:
+        ArtifactError: if it is not what this module says.
+    """
+    index, _ = read_parquet(folder / "index.parquet", INDEX)
+    if not index["utterance_id"].is_unique:
+        raise ArtifactError(f"{folder}/index.parquet: an utterance stands there twice. Rerun ingest.")
+    return index
+
+
+def read_pack_folds(folder: Path) -> pd.DataFrame:
+    """Read the folds of the pack's target files."""
+    return read_parquet(folder / "pack_folds.parquet", PACK_FOLDS)[0]
+
+
+def read_corpus(folder: Path) -> dict[str, Any]:
+    """Read the description of the corpus."""
+    corpus: dict[str, Any] = json.loads((folder / "corpus.json").read_text("utf-8"))
+    return corpus
+
+
+def read_frames(folder: Path, modality: str) -> NDArray[np.float32]:
+    """Map one modality's frames; only the pages that are used come into memory.
+
+    Raises:
+        ArtifactError: if the file is not a two-dimensional float32 array.
+    """
+    path = folder / f"{modality}.npy"
+    try:
+        frames: NDArray[np.float32] = np.load(path, mmap_mode="c", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ArtifactError(f"{path}: not a readable .npy array ({error}). Rerun ingest.") from error
+    if frames.dtype != np.float32 or frames.ndim != 2:
+        raise ArtifactError(
+            f"{path}: {frames.dtype} of shape {list(frames.shape)}; expected float32 [frames, D]. Rerun ingest."
+        )
+    return frames
+
+
+def read(folder: Path) -> Features:
+    """Read everything that a network needs of the corpus."""
+    return Features(
+        read_index(folder), {m: read_frames(folder, m) for m in MODALITIES}, read_corpus(folder)["classes"]
+    )

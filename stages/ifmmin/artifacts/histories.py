@@ -1,0 +1,46 @@
+"""Training history of one run, an epoch a row.
+
+    data/histories/<name>/<fold>-<seed>.csv
+
+    epoch                   from 1
+    chosen                  1 for the epoch whose weights were kept (first best validation UA), else 0
+    lr                      learning rate of the epoch
+    L, L_...                mean of each loss over the epoch's training utterances, unweighted terms
+    validation_L_cls        cross entropy over the validation rows (every condition of every utterance)
+    validation_wa, _ua      over the same rows pooled, in [0, 1]
+    live_x, sd_x            for each feature x (h_a ... H_t): share of its units whose standard deviation over the validation
+                            utterances exceeds 0.001, and the mean of those deviations over all units
+
+Written by pretrain and train. Read by draw.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from ifmmin.files import ArtifactError, write_csv
+
+REQUIRED = ("epoch", "chosen", "lr", "L", "validation_L_cls", "validation_wa", "validation_ua")
+
+
+def write(path: Path, history: pd.DataFrame) -> None:
+    """Write a history, after checking it."""
+    write_csv(path, _checked(path, history))
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read a history and check it.
+
+    Raises:
+        ArtifactError: if columns are missing or not exactly one epoch was chosen.
+    """
+    return _checked(path, pd.read_csv(path))
+
+
+def _checked(path: Path, history: pd.DataFrame) -> pd.DataFrame:
+    missing = [name for name in REQUIRED if name not in history]
+    if missing:
+        raise ArtifactError(f"{path}: column {missing[0]!r} is missing. Rerun the stage that writes it.")
+    if history["chosen"].sum() != 1:
+        raise ArtifactError(f"{path}: {history['chosen'].sum()} epochs are marked as chosen; expected one.")
+    return history

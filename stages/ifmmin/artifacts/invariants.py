@@ -1,0 +1,31 @@
+"""The predicted invariant features H' of the test utterances, for figure 3a.
+
+    data/invariants/<system>/<fold>-<seed>.parquet   utterance_id, condition: text; H_prime: list of 3 x hidden float32
+
+Rows as in the predictions; none where a system has no invariant features. Written by evaluate. Read by draw.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ifmmin.files import read_parquet, write_parquet
+
+SCHEMA = pa.schema(
+    [("utterance_id", pa.string()), ("condition", pa.string()), ("H_prime", pa.list_(pa.float32()))]
+)
+
+
+def write(path: Path, keys: pd.DataFrame, values: NDArray[np.float32]) -> None:
+    """Write H' [rows, 3 x hidden] beside its keys (utterance_id, condition)."""
+    write_parquet(path, keys.assign(H_prime=list(values)), SCHEMA)
+
+
+def read(path: Path) -> tuple[pd.DataFrame, NDArray[np.float32]]:
+    """Read the keys and H' [rows, 3 x hidden]."""
+    table, _ = read_parquet(path, SCHEMA)
+    values = np.stack(list(table["H_prime"])) if len(table) else np.empty((0, 0), np.float32)
+    return table[["utterance_id", "condition"]], values

@@ -1,0 +1,93 @@
+"""What one trained system says about the test utterances of its fold, in each condition.
+
+    data/predictions/<system>/<fold>-<seed>.parquet
+
+    utterance_id   text
+    condition      a, v, t, av, at, vt, or avt (full input)
+    label          int64, index of the target class
+    predicted      int64, index of the largest logit
+    logit_<class>  float32, one column for each class in label order
+
+Key: (utterance_id, condition); sorted by condition in the order above, then utterance. The file's metadata "run" says in
+JSON on which kind of device and in which precision the model was trained and evaluated. Written by evaluate. Read by aggregate.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pandera.pandas as pa_
+import pyarrow as pa
+
+from ifmmin.files import ArtifactError, read_parquet, write_parquet
+from ifmmin.terms import CONDITIONS, FULL
+
+FIXED = [
+    ("utterance_id", pa.string()),
+    ("condition", pa.string()),
+    ("label", pa.int64()),
+    ("predicted", pa.int64()),
+]
+PREFIX = "logit_"
+
+
+def _schema(classes: list[str], metadata: Mapping[str, str] | None = None) -> pa.Schema:
+    return pa.schema(
+        [*FIXED, *((PREFIX + name, pa.float32()) for name in classes)], metadata=dict(metadata or {})
+    )
+
+
+def write(path: Path, predictions: pd.DataFrame, classes: list[str], run: Mapping[str, Any]) -> None:
+    """Write predictions, after checking them."""
+    schema = _schema(classes, {"run": json.dumps(run, sort_keys=True)})
+    write_parquet(path, _checked(path, predictions, classes), schema)
+
+
+def read(path: Path) -> tuple[pd.DataFrame, list[str], dict[str, Any]]:
+    """Read predictions and check them.
+
+    Returns:
+        The table, the class names, and what the file says of the run.
+
+    Raises:
+        ArtifactError: if keys repeat, a condition is unknown, a logit is not finite or is not matched by `predicted`.
+    """
+    names = pa.parquet.read_schema(path).names if path.is_file() else []
+    classes = [name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX)]
+    table, metadata = read_parquet(path, _schema(classes))
+    return _checked(path, table, classes), classes, json.loads(metadata.get("run", "{}"))
+
+
+def _checked(path: Path, predictions: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
+    logits = [PREFIX + name for name in classes]
+    index = pa_.Check.in_range(0, len(classes) - 1)
+    rules = pa_.DataFrameSchema(
+        {
+            "utterance_id": pa_.Column(),
+            "condition": pa_.Column(checks=pa_.Check.isin((*CONDITIONS, FULL))),
+            "label": pa_.Column(checks=index),
+            "predicted": pa_.Column(checks=index),
+            **{
+                name: pa_.Column(checks=pa_.Check(lambda x: x.abs() < float("inf"), error="is not finite"))
+                for name in logits
+            },
+        },
+        strict=True,
+        unique=["utterance_id", "condition"],
+    )
+    try:
+        checked: pd.DataFrame = rules.validate(predictions, lazy=True)
+    except pa_.errors.SchemaErrors as error:
+        cases = error.failure_cases
+        first = cases.iloc[0]
+        raise ArtifactError(
+            f"{path}: {len(cases)} faults in {len(predictions)} rows, first {first['failure_case']!r} in column "
+            f"{first['column']} ({first['check']}). Rerun the evaluate stage that writes it."
+        ) from error
+    if (checked[logits].to_numpy().argmax(1) != checked["predicted"].to_numpy()).any():
+        raise ArtifactError(
+            f"{path}: predicted is not the class of the largest logit. Rerun the evaluate stage that writes it."
+        )
+    return checked

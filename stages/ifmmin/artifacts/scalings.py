@@ -1,0 +1,38 @@
+"""Acoustic scaling of one fold.
+
+    data/folds/<fold>_scaling.json   {"mean": [D_a], "std": [D_a]}: per dimension, over all frames of the training utterances,
+                                     unscaled units; population deviation (ddof 0), 0 replaced by 1.
+
+Written by split. Read by pretrain, train and evaluate.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ifmmin.files import ArtifactError, write_json
+
+
+def write(path: Path, mean: NDArray[np.float64], std: NDArray[np.float64]) -> None:
+    """Write mean and deviation, both [D_a]."""
+    write_json(path, {"mean": mean.tolist(), "std": std.tolist()})
+
+
+def read(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Read mean and deviation, both [D_a] float64.
+
+    Raises:
+        ArtifactError: if they are not two finite lists of one length, or a deviation is not above 0.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        mean, std = np.array(content["mean"], np.float64), np.array(content["std"], np.float64)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{path}: not a scaling ({error}). Rerun split.") from error
+    if mean.shape != std.shape or mean.ndim != 1 or not np.isfinite([mean, std]).all() or not (std > 0).all():
+        raise ArtifactError(
+            f"{path}: expected two finite lists of one length, deviations above 0. Rerun split."
+        )
+    return mean, std

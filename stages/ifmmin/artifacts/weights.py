@@ -1,0 +1,46 @@
+"""Weights of encoders and of trained systems.
+
+    data/encoders/<kind>/<fold>-<seed>.safetensors    written by pretrain, read by train
+    data/models/<system>/<fold>-<seed>.safetensors    written by train, read by evaluate
+
+Tensors are float32 under their module's parameter names. The header has one metadata key, "ifmmin", holding JSON with
+sorted keys: with one key the bytes are the same in each run, with several they are not. It says how to build the network
+(build, encoders, sizes, n_classes), how it was optimised (fit), which fold, seed and epoch it is, and the kind of device and
+the precision it was trained with.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+
+from ifmmin.files import ArtifactError, whole
+
+KEY = "ifmmin"
+
+
+def write(path: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
+    """Write tensors and header."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with whole(path) as temporary:
+        safetensors.torch.save_file(plain, temporary, {KEY: json.dumps(header, sort_keys=True)})
+
+
+def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read tensors, on the CPU, and header.
+
+    Raises:
+        ArtifactError: if the file is no safetensors file of ours.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header: dict[str, Any] = json.loads((file.metadata() or {})[KEY])
+            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 - not a mapping
+    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        raise ArtifactError(
+            f"{path}: not weights of this pipeline ({error}). Rerun the stage that writes it."
+        ) from error

@@ -1,0 +1,98 @@
+"""From mapped features and a fold to what a network reads: sequences, masks, batches."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ifmmin.nn.sequences import Sequences
+from ifmmin.terms import CONDITIONS, MODALITIES, availability
+
+
+class Corpus(NamedTuple):
+    """The features of one fold, on a device.
+
+    Attributes:
+        x: modality to the sequences of all utterances, in the order of the index; acoustic frames are scaled.
+        y: (N,) int64, target classes.
+        rows: role to (n,) int64, the utterances that have it.
+    """
+
+    x: Mapping[str, Sequences]
+    y: Tensor
+    rows: Mapping[str, Tensor]
+
+    def select(self, rows: Tensor) -> dict[str, Sequences]:
+        """The sequences of the named utterances, (b,) int64."""
+        return {m: x.select(rows) for m, x in self.x.items()}
+
+    def sizes(self) -> dict[str, int]:
+        """Feature size D_m of each modality."""
+        return {m: x.frames.shape[1] for m, x in self.x.items()}
+
+
+def corpus(
+    index: pd.DataFrame,
+    frames: Mapping[str, NDArray[np.float32]],
+    fold: pd.DataFrame,
+    scaling: tuple[NDArray[np.float64], NDArray[np.float64]],
+    device: torch.device,
+) -> Corpus:
+    """Bring one fold to a device.
+
+    Args:
+        index: utterance_id, label, and for each modality m_offset and m_length.
+        frames: modality to [frames, D] float32, mapped.
+        fold: utterance_id and role.
+        scaling: mean and deviation of each acoustic dimension, fitted on this fold's training frames.
+        device: where to.
+
+    Returns:
+        The corpus. On a CPU, visual and textual frames stay mapped; acoustic ones are copied, scaled.
+
+    Source:
+        Scaling: released code, data/multimodal_miss_dataset.py (visual and textual features are not scaled).
+    """
+    mean, std = (np.asarray(part, np.float32) for part in scaling)
+    table = {**frames, "a": (frames["a"] - mean) / std}
+    x = {
+        m: Sequences(
+            torch.from_numpy(table[m]).to(device),
+            _tensor(index[f"{m}_offset"], device),
+            _tensor(index[f"{m}_length"], device),
+        )
+        for m in MODALITIES
+    }
+    role = index[["utterance_id"]].merge(fold, on="utterance_id", how="left")["role"].to_numpy()
+    rows = {
+        name: torch.from_numpy(np.flatnonzero(role == name)).to(device)
+        for name in ("train", "validation", "test")
+    }
+    return Corpus(x, _tensor(index["label"], device), rows)
+
+
+def _tensor(column: "pd.Series[int]", device: torch.device) -> Tensor:
+    return torch.tensor(column.to_numpy(np.int64), device=device)
+
+
+def draw_masks(n: int, generator: torch.Generator) -> Tensor:
+    """Draw one of the six conditions for each of n utterances, uniformly and independently: (n, 3) bool.
+
+    Full input is never drawn. The draw depends on the generator alone, not on batches.
+
+    Source:
+        Released code, data/multimodal_miss_dataset.py: random choice of a missing type for each item, in each epoch.
+    """
+    table = torch.tensor([availability(condition) for condition in CONDITIONS])
+    return table[torch.randint(len(CONDITIONS), (n,), generator=generator)]
+
+
+def draw_batches(n: int, size: int, smallest: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield the positions 0..n-1 in random order, `size` at a time; a last batch of fewer than `smallest` is left out."""
+    for positions in torch.split(torch.randperm(n, generator=generator), size):
+        if len(positions) >= smallest:
+            yield positions

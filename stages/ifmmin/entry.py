@@ -1,0 +1,100 @@
+"""How a stage starts and ends: logging, one sentence for a user's mistake, and a record of what it cost.
+
+The record goes to logs/<stage>.json, outside git and DVC: seconds in an output would change its hash each time.
+"""
+
+import json
+import logging
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ifmmin.errors import UserError
+
+LOGS = Path("logs")
+RECORDED = ("numpy", "pandas", "pyarrow", "safetensors", "scikit-learn", "torch")
+
+log = logging.getLogger("ifmmin")
+
+
+def run(main: Callable[[Sequence[str]], Mapping[str, Any] | None]) -> None:
+    """Run a stage's main and leave the process: 0, or 1 after a sentence for each fault.
+
+    Args:
+        main: takes the command line's arguments; what it returns is added to the record.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    started = time.perf_counter()
+    try:
+        facts = main(sys.argv[1:]) or {}
+    except UserError as error:
+        sys.exit(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.exit(f"{error.filename}: {error.strerror}.")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    _record({"seconds": round(time.perf_counter() - started, 3), **facts})
+
+
+def _record(facts: Mapping[str, Any]) -> None:
+    stage = os.environ.get("DVC_STAGE") or Path(sys.argv[0]).stem
+    content = {
+        "stage": stage,
+        **facts,
+        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        * (1 if sys.platform == "darwin" else 1024),
+        "processor": processor(),
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in RECORDED},
+    }
+    LOGS.mkdir(exist_ok=True)
+    (LOGS / f"{stage.rpartition(':')[2]}.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+
+def processor() -> str:
+    """Name the processor's model."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    return (
+        " ".join(facts.get(key, "") for key in ("model name", "cpu family", "model", "stepping")).strip()
+        or platform.machine()
+    )
+
+
+@contextmanager
+def progress(name: str, total: int) -> Iterator[Callable[[Mapping[str, float]], None]]:
+    """Show the epochs of a training: a bar on a terminal, else one line an epoch.
+
+    Yields:
+        What to call with each row of the history.
+    """
+    with tqdm(total=total, desc=name, unit="epoch", disable=not sys.stderr.isatty()) as bar:
+
+        def show(row: Mapping[str, float]) -> None:
+            if bar.disable:
+                log.info(
+                    "%s: epoch %d of %d, L %.4f, validation UA %.4f",
+                    name,
+                    row["epoch"],
+                    total,
+                    row["L"],
+                    row["validation_ua"],
+                )
+            bar.set_postfix(L=f"{row['L']:.4f}", UA=f"{row['validation_ua']:.4f}", refresh=False)
+            bar.update()
+
+        yield show

@@ -1,0 +1,254 @@
+"""The encoders of one utterance: Enc_a, Enc_v, Enc_t and the invariance encoder Enc'. Paper, section 2.1.1.
+
+Padding reaches no state and no pool, so a prediction does not depend on batch mates (in the released code it does:
+systems.md, section 9). A missing modality is the encoder's answer to an all-zero sequence of one fixed length, the same for
+every utterance: neither its content nor its length reaches the network.
+"""
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ifmmin.nn.sequences import Sequences, silence
+from ifmmin.terms import MODALITIES
+
+ACTIVATIONS = {"leaky_relu": nn.LeakyReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+
+
+class LSTMMaxPool(nn.Module):
+    """Enc_a and Enc_v: one LSTM layer, then the maximum of its hidden states over the valid frames.
+
+    Source:
+        Paper, section 2.1.1. Released code: models/networks/lstm.py, whose pool also sees padding.
+    """
+
+    def __init__(self, *, size: int, hidden: int) -> None:
+        """Build for frames of `size` numbers and an output of `hidden` units."""
+        super().__init__()
+        self.lstm = nn.LSTM(size, hidden, batch_first=True)
+
+    def pool(self, x: Sequences) -> Tensor:
+        """Reduce B sequences to (B, hidden), each unit in (-1, 1)."""
+        pooled, order = [], []
+        for rows, group in x.by_length():
+            states, _ = self.lstm(group.padded())  # (b, T, hidden)
+            behind = torch.arange(states.shape[1], device=states.device) >= group.lengths[:, None]
+            pooled.append(states.masked_fill(behind[..., None], -torch.inf).amax(1))
+            order.append(rows)
+        return torch.cat(pooled)[torch.argsort(torch.cat(order))]
+
+    def head(self, pooled: Tensor) -> Tensor:
+        """Pass on: h^m is the pooled state itself."""
+        return pooled
+
+
+class TextCNN(nn.Module):
+    """Enc_t: convolutions over time of several heights, ReLU, maximum over time, dropout, one linear map, ReLU.
+
+    A sequence shorter than a height is one window, filled with zeros behind its end; else only windows of valid frames count.
+
+    Source:
+        Paper, section 2.1.1 (Kim 2014). Released code: models/networks/textcnn.py; its dropout is 0.5 whatever it is told.
+    """
+
+    def __init__(
+        self, *, size: int, hidden: int, kernel_heights: list[int], filters: int, dropout: float
+    ) -> None:
+        """Build for word embeddings of `size` numbers, `filters` convolutions of each height, `hidden` units of output."""
+        super().__init__()
+        self.convolutions = nn.ModuleList(nn.Conv1d(size, filters, k) for k in kernel_heights)
+        self.kernel_heights = list(kernel_heights)
+        self.dropout = nn.Dropout(dropout)
+        self.projection = nn.Linear(filters * len(kernel_heights), hidden)
+
+    def pool(self, x: Sequences) -> Tensor:
+        """Reduce B sequences to (B, filters x heights), non-negative."""
+        pooled, order = [], []
+        for rows, group in x.by_length():
+            frames = group.padded(at_least=max(self.kernel_heights)).transpose(1, 2)  # (b, D, T)
+            pooled.append(
+                torch.cat(
+                    [
+                        _maximum(convolution(frames), (group.lengths - k + 1).clamp_min(1)).relu()
+                        for k, convolution in zip(self.kernel_heights, self.convolutions, strict=True)
+                    ],
+                    dim=1,
+                )
+            )
+            order.append(rows)
+        return torch.cat(pooled)[torch.argsort(torch.cat(order))]
+
+    def head(self, pooled: Tensor) -> Tensor:
+        """Map the pooled responses to h^t (B, hidden), non-negative."""
+        h: Tensor = self.projection(self.dropout(pooled)).relu()
+        return h
+
+
+def _maximum(responses: Tensor, windows: Tensor) -> Tensor:
+    """Maximum over the first `windows` (B,) positions of (B, filters, positions)."""
+    behind = torch.arange(responses.shape[2], device=responses.device) >= windows[:, None]
+    return responses.masked_fill(behind[:, None], -torch.inf).amax(2)
+
+
+class InvarianceEncoder(nn.Module):
+    """Enc': maps h^m of any modality into the shared subspace; one module serves all three.
+
+    Source:
+        Paper, section 2.1.1: one fully connected layer, activation, dropout (depth 1). Released code: depth 2, LeakyReLU, no dropout.
+    """
+
+    def __init__(self, *, hidden: int, depth: int, activation: str, dropout: float) -> None:
+        """Build `depth` layers of `hidden` units; activation is a key of ACTIVATIONS."""
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(depth):
+            layers += [nn.Linear(hidden, hidden), ACTIVATIONS[activation](), nn.Dropout(dropout)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Map h^m (B, hidden) to H^m (B, hidden)."""
+        H: Tensor = self.layers(h)
+        return H
+
+
+class Encoders(nn.Module):
+    """The encoders that pretraining hands to a system: specificity encoders, and Enc' where the kind of pretraining has one."""
+
+    def __init__(
+        self,
+        *,
+        sizes: Mapping[str, int],
+        hidden: int,
+        kernel_heights: list[int],
+        filters: int,
+        text_dropout: float,
+        missing_steps: Mapping[str, int],
+        invariance_depth: int = 0,
+        invariance_activation: str = "leaky_relu",
+        invariance_dropout: float = 0.0,
+    ) -> None:
+        """Build encoders for raw features.
+
+        Args:
+            sizes: feature size D_m of each modality.
+            hidden: units of h^m and of H^m.
+            kernel_heights: heights of the TextCNN's convolutions, in frames.
+            filters: convolutions of each height.
+            text_dropout: share of pooled text responses dropped in training.
+            missing_steps: length, in frames, of the all-zero sequence that stands for a missing modality.
+            invariance_depth: layers of Enc'; 0 builds none.
+            invariance_activation: its activation, a key of ACTIVATIONS.
+            invariance_dropout: share of its units dropped in training.
+        """
+        super().__init__()
+        self.sizes = dict(sizes)
+        self.missing_steps = dict(missing_steps)
+        self.hidden = hidden
+        self.specificity = nn.ModuleDict(
+            {
+                "a": LSTMMaxPool(size=sizes["a"], hidden=hidden),
+                "v": LSTMMaxPool(size=sizes["v"], hidden=hidden),
+                "t": TextCNN(
+                    size=sizes["t"],
+                    hidden=hidden,
+                    kernel_heights=kernel_heights,
+                    filters=filters,
+                    dropout=text_dropout,
+                ),
+            }
+        )
+        self.invariance = (
+            InvarianceEncoder(
+                hidden=hidden,
+                depth=invariance_depth,
+                activation=invariance_activation,
+                dropout=invariance_dropout,
+            )
+            if invariance_depth
+            else None
+        )
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The sub-networks, each of which is clipped on its own."""
+        named: dict[str, nn.Module] = {f"enc_{m}": self.specificity[m] for m in MODALITIES}
+        return named if self.invariance is None else {**named, "enc_inv": self.invariance}
+
+    def encode(self, x: Mapping[str, Sequences], available: Tensor | None = None) -> dict[str, Tensor]:
+        """Encode what is available of each utterance; a missing modality's frames are not read.
+
+        Args:
+            x: modality to B sequences.
+            available: (B, 3) bool, in the order a, v, t; None for the full input.
+
+        Returns:
+            h_m: modality to (B, hidden).
+        """
+        if available is None:
+            return {m: self._encoder(m).head(self._encoder(m).pool(x[m])) for m in MODALITIES}
+        return {m: self._encode_available(m, x[m], available[:, i]) for i, m in enumerate(MODALITIES)}
+
+    def _encode_available(self, m: str, x: Sequences, available: Tensor) -> Tensor:
+        encoder = self._encoder(m)
+        rows = available.nonzero().squeeze(1)
+        missing = self._silent(m)  # (1, P): computed once, shared by all that miss it
+        pooled = torch.cat([encoder.pool(x.select(rows)), missing]) if len(rows) else missing
+        which = torch.full_like(
+            available, len(rows), dtype=torch.long
+        )  # position in `pooled`: by default that of silence
+        which[rows] = torch.arange(len(rows), device=rows.device)
+        return encoder.head(pooled[which])
+
+    def _encoder(self, m: str) -> LSTMMaxPool | TextCNN:
+        return cast("LSTMMaxPool | TextCNN", self.specificity[m])
+
+    def _silent(self, m: str) -> Tensor:
+        encoder = self._encoder(m)
+        return encoder.pool(silence(self.missing_steps[m], self.sizes[m], next(encoder.parameters())))
+
+    def missing(self) -> dict[str, Tensor]:
+        """Encode a missing modality: modality to (1, hidden)."""
+        return {m: self._encoder(m).head(self._silent(m)) for m in MODALITIES}
+
+    def invariant(self, h_m: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Map h_m to H_m with Enc', modality by modality.
+
+        Raises:
+            ValueError: if these encoders have no Enc'.
+        """
+        if self.invariance is None:
+            raise ValueError(
+                "these encoders have no invariance encoder; expected ones from invariant pretraining."
+            )
+        return {m: self.invariance(h_m[m]) for m in MODALITIES}
+
+    def vital(self, h_m: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Name h^m and, where there is Enc', H^m (B, hidden): the features whose collapse the training history shows."""
+        named = {f"h_{m}": h_m[m] for m in MODALITIES}
+        if self.invariance is None:
+            return named
+        return named | {f"H_{m}": H for m, H in self.invariant(h_m).items()}
+
+
+def concatenated(features: Mapping[str, Tensor]) -> Tensor:
+    """Concatenate per-modality features (B, hidden) to (B, 3 x hidden), in the order a, v, t."""
+    return torch.cat([features[m] for m in MODALITIES], dim=1)
+
+
+def assembled(
+    h_m: Mapping[str, Tensor], missing: Mapping[str, Tensor], available: Tensor
+) -> dict[str, Tensor]:
+    """Put the answer to silence (1, hidden) wherever a modality is missing.
+
+    Selection, not multiplication: a NaN in an unavailable feature stays out.
+
+    Args:
+        h_m: modality to (B, hidden), of the full input.
+        missing: modality to (1, hidden).
+        available: (B, 3) or (1, 3) bool.
+
+    Returns:
+        Modality to (B, hidden).
+    """
+    return {m: torch.where(available[:, i : i + 1], h_m[m], missing[m]) for i, m in enumerate(MODALITIES)}

@@ -1,0 +1,121 @@
+"""IF-IM, the imagination module: a cascade of autoencoders that reads h and H'. Paper, section 2.2.1, equation 2."""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Imagined(NamedTuple):
+    """What the cascade gives.
+
+    Attributes:
+        h_prime: (B, 3 x hidden) float32, imagined features.
+        C: (B, M x code) float32, joint representation: the bottlenecks of all autoencoders side by side.
+    """
+
+    h_prime: Tensor
+    C: Tensor
+
+
+class Autoencoder(nn.Module):
+    """One omega_i: size -> ... -> code -> ... -> size; LeakyReLU on the way down, ReLU on the way up, none at either end.
+
+    Source:
+        Paper, section 3.1 (384-256-128-64-128-256-384). Activations: released code, models/networks/autoencoder.py.
+    """
+
+    def __init__(self, *, size: int, layers: list[int]) -> None:
+        """Build for `size` features; `layers` are the widths down to the code."""
+        super().__init__()
+        self.encoder = _stack([size, *layers], nn.LeakyReLU)
+        self.decoder = _stack([*reversed(layers), size], nn.ReLU)
+
+    def forward(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Map u (B, size) to its code (B, layers[-1]) and to Delta z (B, size)."""
+        code = self.encoder(u)
+        return code, self.decoder(code)
+
+
+def _stack(widths: list[int], activation: type[nn.Module]) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for n_in, n_out in pairwise(widths):
+        layers += [nn.Linear(n_in, n_out), activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+class Imagination(nn.Module):
+    """The cascade omega_1 ... omega_M.
+
+    What autoencoder i reads (u_1 = h + H' in each form):
+
+        every      Delta z_{i-1} + H'          equation 2 of the paper; released code of 2024
+        first      Delta z_{i-1}               the ablation "w/o cascaded input"
+        if22       h + i H'                    released code of 2022
+        residual   u_{i-1} + Delta z_{i-1}     the cascade of MMIN
+
+    What leaves it: Delta z_M (the paper), u_M + Delta z_M with `residual_output`; then a transition, where there is one, as in
+    every released version.
+    """
+
+    def __init__(
+        self, *, size: int, layers: list[int], M: int, cascade: str, residual_output: bool, transition: bool
+    ) -> None:
+        """Build M autoencoders for `size` features.
+
+        Args:
+            size: features of h, 3 x hidden.
+            layers: widths of each autoencoder down to its code.
+            M: number of autoencoders.
+            cascade: one of the forms above.
+            residual_output: whether the last input is added to the last output.
+            transition: whether two linear maps with a ReLU between follow.
+
+        Raises:
+            ValueError: if the form is not known.
+        """
+        super().__init__()
+        if cascade not in ("every", "first", "if22", "residual"):
+            raise ValueError(f"cascade is {cascade!r}; expected every, first, if22 or residual.")
+        self.omega = nn.ModuleList(Autoencoder(size=size, layers=layers) for _ in range(M))
+        self.cascade = cascade
+        self.residual_output = residual_output
+        self.transition = (
+            nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, size))
+            if transition
+            else nn.Identity()
+        )
+
+    def forward(self, h: Tensor, H_prime: Tensor) -> Imagined:
+        """Imagine the features of the missing modalities.
+
+        Args:
+            h: (B, size) float32, features of the available input.
+            H_prime: (B, size) float32, predicted invariant features.
+
+        Returns:
+            h' and C.
+
+        Source:
+            Paper, equation 2.
+        """
+        u, delta_z = torch.zeros_like(h), h  # so that u_1 = h + H' in each form
+        codes = []
+        for i, omega_i in enumerate(self.omega, start=1):
+            u = self._input(i, h, H_prime, u, delta_z)
+            code, delta_z = omega_i(u)
+            codes.append(code)
+        return Imagined(
+            self.transition(u + delta_z if self.residual_output else delta_z), torch.cat(codes, dim=1)
+        )
+
+    def _input(self, i: int, h: Tensor, H_prime: Tensor, u: Tensor, delta_z: Tensor) -> Tensor:
+        """u_i, from u_{i-1} and Delta z_{i-1}."""
+        if i == 1 or self.cascade == "every":
+            return delta_z + H_prime
+        if self.cascade == "first":
+            return delta_z
+        if self.cascade == "if22":
+            return h + i * H_prime
+        return u + delta_z

@@ -1,0 +1,65 @@
+"""What the training loop asks of a network, whether it is pretraining or a row of Table 1."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol
+
+from torch import Tensor, nn
+
+from ifmmin.nn.sequences import Sequences
+
+
+class Batch(NamedTuple):
+    """Some training utterances.
+
+    Attributes:
+        x: modality to B sequences of raw (acoustic: scaled) features, the full input.
+        available: (B, 3) bool, the mask drawn for each utterance, in the order a, v, t.
+        y: (B,) int64, target classes.
+        targets: what System.targets gave for these utterances, row by row.
+        epoch: from 1.
+    """
+
+    x: Mapping[str, Sequences]
+    available: Tensor
+    y: Tensor
+    targets: Mapping[str, Tensor]
+    epoch: int
+
+
+class Prediction(NamedTuple):
+    """What a system says of B utterances in one condition.
+
+    Attributes:
+        O: (B, classes) float32, logits.
+        H_prime: (B, 3 x hidden) float32, predicted invariant features; None where a system has none.
+    """
+
+    O: Tensor  # noqa: E741 - the paper's letter for the logits
+    H_prime: Tensor | None
+
+
+class System(Protocol):
+    """A network that the loop can train and test. Implemented by torch modules; nothing is inherited."""
+
+    smallest_batch: int
+    """A last batch of fewer utterances is left out."""
+    conditions: tuple[str, ...]
+    """The conditions whose pooled validation UA picks the epoch."""
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The sub-networks that train; the gradient of each is clipped on its own."""
+
+    def targets(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
+        """What training needs of the full input and never changes: name to (B, ...). Computed once, in evaluation mode."""
+
+    def training_losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The loss "L" that is minimised, and its unweighted terms by name; all () float32."""
+
+    def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
+        """Encode each modality of the full input by itself: name to (B, ...). What `predict` recombines."""
+
+    def predict(self, encoded: Mapping[str, Tensor], conditions: Iterable[str]) -> dict[str, Prediction]:
+        """Predict in several conditions; of `encoded`, only what a condition has is read."""
+
+    def vital(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The features that must not collapse: name to (B, hidden)."""

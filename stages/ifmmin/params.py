@@ -1,0 +1,266 @@
+"""The schema of params.yaml, and reading it.
+
+params.yaml states every value once, with its source; this module states what is allowed. Neither has the other's part:
+no default stands here. Stages name the keys they read (the same names as in dvc.yaml, a test compares them) and are
+handed nothing else, since DVC cannot see a read that it was not told of.
+"""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from ifmmin.errors import UserError
+
+
+class ParamsError(UserError):
+    """params.yaml holds a value that the pipeline cannot use. One line for each fault."""
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    repeated = sorted({v for v in values if values.count(v) > 1})
+    if repeated:
+        raise ValueError(f"{repeated[0]!r} is listed twice")
+    return values
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Group(BaseModel):
+    """A part of params.yaml: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class PerModality(Group):
+    """One count for each modality."""
+
+    a: Positive
+    v: Positive
+    t: Positive
+
+
+class Strengths(Group):
+    """One strength for each modality."""
+
+    a: Weight
+    v: Weight
+    t: Weight
+
+
+class Lengths(Group):
+    """Shortest and longest sequence of each modality, in frames."""
+
+    a: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+    v: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+    t: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+
+
+class Synthesize(Group):
+    """Size and difficulty of the embedded corpus."""
+
+    seed: Annotated[int, Field(ge=0)]
+    utterances_per_speaker: Annotated[int, Field(ge=8)]
+    sizes: PerModality
+    frames: Lengths
+    signal: Strengths
+    noise: Weight
+
+
+class Split(Group):
+    """Where the folds come from."""
+
+    folds_from: Literal["rule", "pack", "auto"]
+
+
+class Model(Group):
+    """Settings of the networks that several systems share."""
+
+    hidden: Positive
+    kernel_heights: Annotated[list[Positive], Field(min_length=1), AfterValidator(_distinct)]
+    filters: Positive
+    text_dropout: Share
+    missing_steps: PerModality
+    invariance_depth: Positive
+    invariance_activation: Literal["leaky_relu", "tanh", "sigmoid"]
+    invariance_dropout: Share
+    autoencoder: Annotated[list[Positive], Field(min_length=1)]
+    cascade: Literal["every", "first", "if22", "residual"]
+    residual_output: bool
+    transition: bool
+    distance: Literal["rmse", "mse"]
+    classifier: Annotated[list[Positive], Field(min_length=1)]
+    dropout: Share
+
+
+class Fit(Group):
+    """Settings of an optimisation."""
+
+    epochs_constant: Annotated[int, Field(ge=0)]
+    epochs_decay: Annotated[int, Field(ge=0)]
+    batch: Annotated[int, Field(ge=2)]
+    lr: Rate
+    beta1: Share
+    clip: Rate
+    on_collapse: Literal["stop", "warn"]
+    threads: Positive
+
+
+class Figures(Group):
+    """What the figures and the confusion matrices show."""
+
+    system: Name
+    utterances: Positive
+    seed: Annotated[int, Field(ge=0)]
+    perplexity: Rate
+
+
+class Params(Group):
+    """The whole of params.yaml."""
+
+    corpus: Annotated[str, Field(min_length=1)]
+    folds: Annotated[list[Positive], Field(min_length=1), AfterValidator(_distinct)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_distinct)]
+    rows: Annotated[list[Name], Field(min_length=1), AfterValidator(_distinct)]
+    lambda1: Weight
+    lambda2: Weight
+    K: Positive
+    M: Positive
+    synthesize: Synthesize
+    split: Split
+    pretrainings: dict[Name, dict[str, Any]]
+    systems: dict[Name, dict[Name, dict[str, Any]]]
+    model: Model
+    pretrain: Fit
+    train: Fit
+    figures: Figures
+
+
+def _sentence(fault: Mapping[str, Any], path: Path) -> str:
+    key = ".".join(str(part) for part in fault["loc"])
+    value = "" if fault["type"] in ("missing", "extra_forbidden") else f" is {fault['input']!r}"
+    problem = {"missing": "is missing", "extra_forbidden": "is not a known key"}.get(
+        fault["type"], fault["msg"]
+    )
+    return f"{path}, key {key}{value}: {problem}."
+
+
+def _row_faults(params: Params, path: Path) -> list[str]:
+    names = [name for kind in params.systems.values() for name in kind]
+    faults = [
+        f"{path}, key rows: system {row!r} is under no group of systems; expected one of {', '.join(names)}."
+        for row in params.rows
+        if row not in names
+    ]
+    faults += [
+        f"{path}, key systems: {name!r} stands in two groups; a system starts from one kind of encoders."
+        for name in sorted({n for n in names if names.count(n) > 1})
+    ]
+    if params.figures.system not in params.rows:
+        faults.append(
+            f"{path}, key figures.system is {params.figures.system!r}; expected one of rows: {', '.join(params.rows)}."
+        )
+    return faults
+
+
+def read(path: Path, *keys: str) -> dict[str, Any]:
+    """Read params.yaml, check the whole of it, and hand out the keys asked for.
+
+    Args:
+        path: the file.
+        keys: top-level keys, or one level deeper with a dot, as they stand under `params:` of the stage in dvc.yaml.
+
+    Returns:
+        Key to value; groups are plain dicts.
+
+    Raises:
+        ParamsError: with one line for each fault of the file.
+    """
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not readable as YAML; {' '.join(str(error).split())}.") from error
+    try:
+        params = Params.model_validate(content)
+    except ValidationError as error:
+        raise ParamsError("\n".join(_sentence(dict(fault), path) for fault in error.errors())) from error
+    faults = _row_faults(params, path)
+    if faults:
+        raise ParamsError("\n".join(faults))
+    values = params.model_dump()
+    return {key: _inside(values, key) for key in keys}
+
+
+def _inside(values: Any, key: str) -> Any:  # noqa: ANN401 - a value of any type
+    for part in key.split("."):
+        values = values[part]
+    return values
+
+
+def _validated(
+    group: type[Group], values: Mapping[str, Any], entry: Mapping[str, Any], where: str
+) -> dict[str, Any]:
+    """Check a group of settings after an entry has overridden some of them."""
+    try:
+        return group.model_validate(
+            {key: entry.get(key, value) for key, value in values.items()}
+        ).model_dump()
+    except ValidationError as error:
+        raise ParamsError(
+            "\n".join(_sentence(dict(fault), Path(where)) for fault in error.errors())
+        ) from error
+
+
+def resolve(
+    entry: Mapping[str, Any],
+    *,
+    accepts: Collection[str],
+    shared: Mapping[str, Any],
+    model: Mapping[str, Any],
+    fit: Mapping[str, Any],
+    where: str,
+) -> dict[str, dict[str, Any]]:
+    """Settle the settings of one system: what its build reads, and how it is optimised.
+
+    A value comes from the system's own entry or, where that is silent, from the rest of params.yaml.
+
+    Args:
+        entry: the system's lines in params.yaml.
+        accepts: the keyword arguments that the system's build asks for.
+        shared: top-level values that any system may read (lambda1, lambda2, K, M).
+        model: the group model.
+        fit: the group of the optimisation, train or pretrain.
+        where: how to name the entry in an error.
+
+    Returns:
+        {"build": ..., "fit": ...}.
+
+    Raises:
+        ParamsError: if the entry has a key that nothing reads or a value out of range, or if build needs a value that
+            nobody states.
+    """
+    values = {
+        **shared,
+        **_validated(Model, model, entry, where),
+        **{k: v for k, v in entry.items() if k not in model},
+    }
+    faults = [
+        f"{where}: key {key!r} is read by nothing; expected one of {', '.join(sorted({*accepts, *fit}))}."
+        for key in entry
+        if key not in accepts and key not in fit
+    ]
+    faults += [
+        f"{where}: {key!r} is stated nowhere; add it to the entry or to the group model."
+        for key in accepts
+        if key not in values
+    ]
+    if faults:
+        raise ParamsError("\n".join(faults))
+    return {"build": {key: values[key] for key in accepts}, "fit": _validated(Fit, fit, entry, where)}

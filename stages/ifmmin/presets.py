@@ -1,0 +1,44 @@
+"""Overlays on params.yaml."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
+
+from ifmmin.files import whole
+from ifmmin.params import ParamsError
+
+
+def apply(params: Path, overlay: Path) -> None:
+    """Set the overlay's values in params.yaml; comments, order and every other value stay.
+
+    Raises:
+        ParamsError: if the overlay sets a key that params.yaml does not have.
+    """
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    content = yaml.load(params.read_text("utf-8"))
+    _lay(content, yaml.load(overlay.read_text("utf-8")), overlay, "")
+    text = io.StringIO()
+    yaml.dump(content, text)
+    with whole(params) as temporary:
+        temporary.write_text(text.getvalue(), "utf-8")
+
+
+def _lay(content: Any, values: Mapping[str, Any], overlay: Path, above: str) -> None:  # noqa: ANN401 - a YAML node
+    for key, value in values.items():
+        if key not in content:
+            raise ParamsError(
+                f"{overlay}: key {above}{key} is not in params.yaml; expected keys that are. Mend the preset."
+            )
+        if isinstance(value, Mapping):
+            _lay(content[key], value, overlay, f"{above}{key}.")
+        elif isinstance(value, CommentedSeq):
+            content[key][:] = list(value)  # in place: the comment behind the key belongs to the old list
+        else:
+            content[key] = value

@@ -1,0 +1,37 @@
+"""The field's terms, stated once: modalities, testing conditions and roles, each in the order used everywhere.
+
+Source: paper, sections 1 and 3.3. The released code concatenates [a, t, v]; here it is always a, v, t.
+"""
+
+MODALITIES = ("a", "v", "t")
+"""Acoustic, visual, textual: the order of every concatenation."""
+
+CONDITIONS = ("a", "v", "t", "av", "at", "vt")
+"""The six testing conditions of Table 1, each written as its available modalities."""
+
+FULL = "avt"
+"""The full input. It is evaluated too, and is never part of an average."""
+
+ROLES = ("train", "validation", "test")
+"""What an utterance can be to a fold."""
+
+
+def availability(condition: str) -> tuple[bool, ...]:
+    """Say for each modality, in the order a, v, t, whether a condition has it.
+
+    Args:
+        condition: the available modalities, for instance "av".
+
+    Returns:
+        Three booleans.
+
+    Raises:
+        ValueError: if the condition is not one of the six or the full input.
+
+    Source:
+        Paper, section 3.3.
+    """
+    if condition not in (*CONDITIONS, FULL):
+        known = ", ".join((*CONDITIONS, FULL))
+        raise ValueError(f"condition {condition!r} is not known; expected one of {known}.")
+    return tuple(m in condition for m in MODALITIES)

@@ -1,0 +1,45 @@
+"""Where and how precisely the arithmetic is done: chosen at run time, recorded beside each result, no part of the experiment."""
+
+import os
+from contextlib import AbstractContextManager
+
+import torch
+
+from ifmmin.errors import UserError
+
+PRECISIONS = ("float32", "bf16")
+
+
+def device() -> torch.device:
+    """The device named by IFMMIN_DEVICE (cpu, cuda, cuda:1, ...), else a GPU where there is one.
+
+    Raises:
+        UserError: if the variable names no device of this machine.
+    """
+    name = os.environ.get("IFMMIN_DEVICE", "") or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(name)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise UserError(
+            f"IFMMIN_DEVICE is {name!r}: {reason}. Set it to cpu, or to a device of this machine."
+        ) from error
+    return chosen
+
+
+def precision() -> str:
+    """The precision named by IFMMIN_PRECISION: float32 (default) or bf16 (mixed: weights and optimiser stay float32).
+
+    Raises:
+        UserError: if the variable holds something else.
+    """
+    name = os.environ.get("IFMMIN_PRECISION", "") or "float32"
+    if name not in PRECISIONS:
+        raise UserError(f"IFMMIN_PRECISION is {name!r}; expected one of {', '.join(PRECISIONS)}.")
+    return name
+
+
+def arithmetic(device: torch.device, precision: str) -> AbstractContextManager[None]:
+    """The context in which networks run."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

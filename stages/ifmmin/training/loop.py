@@ -1,0 +1,289 @@
+"""Training and prediction of anything that is a System: the protocol of the paper, section 3.1, in one place."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from ifmmin import scoring
+from ifmmin.batches import Corpus, draw_batches, draw_masks
+from ifmmin.errors import UserError
+from ifmmin.nn.sequences import Sequences
+from ifmmin.nn.systems import Batch, Prediction, System
+from ifmmin.training.devices import arithmetic
+from ifmmin.training.schedule import learning_rate
+from ifmmin.training.seeding import generator
+
+ROWS_AT_ONCE = 256
+"""Utterances encoded together where no gradient is kept."""
+
+LIVE = 1e-3
+"""A unit is live when its standard deviation over the validation utterances exceeds this."""
+
+
+class TrainingError(UserError):
+    """A training went wrong in a way that its result would not show."""
+
+
+class Settings(NamedTuple):
+    """How a system is optimised.
+
+    Attributes:
+        epochs_constant: epochs at the initial learning rate.
+        epochs_decay: epochs of linear decay after them.
+        batch: utterances a step.
+        lr: initial learning rate of Adam.
+        beta1: decay of its first moment; beta2 is 0.999, eps 1e-8, no weight decay.
+        clip: largest L2 norm of each sub-network's gradient.
+        on_collapse: "stop" or "warn".
+        threads: of the arithmetic, fixed for equal bytes.
+    """
+
+    epochs_constant: int
+    epochs_decay: int
+    batch: int
+    lr: float
+    beta1: float
+    clip: float
+    on_collapse: str
+    threads: int
+
+    @property
+    def epochs(self) -> int:
+        """All epochs."""
+        return self.epochs_constant + self.epochs_decay
+
+
+class Fitted(NamedTuple):
+    """What a training leaves besides the weights of its best epoch, which the system then holds.
+
+    Attributes:
+        history: one row an epoch, see artifacts/histories.py.
+        collapsed: features with no live unit at the chosen epoch; empty unless such a collapse is only reported.
+    """
+
+    history: pd.DataFrame
+    collapsed: list[str]
+
+
+def fit(
+    system: System,
+    corpus: Corpus,
+    settings: Settings,
+    *,
+    seed: int,
+    precision: str,
+    on_epoch: Callable[[Mapping[str, float]], None],
+) -> Fitted:
+    """Train a system and leave it with the weights of its first best epoch by pooled validation UA.
+
+    Args:
+        system: on the corpus's device.
+        corpus: features, targets and roles of one fold.
+        settings: how it is optimised.
+        seed: of masks and batch order; initial weights and dropout come from the global generator.
+        precision: "float32" or "bf16".
+        on_epoch: told each row of the history as it is made.
+
+    Returns:
+        History and collapse.
+
+    Raises:
+        TrainingError: if a loss is not finite or, where that stops, an encoder gives one output for all utterances.
+
+    Source:
+        Paper, section 3.1; systems.md, section 3 (draws, clipping, learning rate, pick of the epoch).
+    """
+    module = _module(system)
+    optimiser = adam(system, settings)
+    order, masks = generator(seed, "order"), generator(seed, "masks")
+    targets = _over(corpus, corpus.rows["train"], system.targets, module, precision)
+    best, kept, history = -1.0, module.state_dict(), []
+    for epoch in range(1, settings.epochs + 1):
+        rate = learning_rate(
+            epoch, lr=settings.lr, constant=settings.epochs_constant, decay=settings.epochs_decay
+        )
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        batches = _epoch(system, corpus, targets, settings, epoch, order, masks)
+        losses = _train(system, batches, optimiser, settings.clip, epoch, precision)
+        row = {"epoch": epoch, "lr": rate, **losses, **_validate(system, corpus, precision)}
+        if row["validation_ua"] > best:
+            best, kept = (
+                row["validation_ua"],
+                {name: x.detach().clone() for name, x in module.state_dict().items()},
+            )
+        history.append(row)
+        on_epoch(row)
+    module.load_state_dict(kept)
+    table = pd.DataFrame(history)
+    table.insert(1, "chosen", (table.index == table["validation_ua"].idxmax()).astype(int))
+    return Fitted(table, _collapsed(table, len(corpus.rows["validation"]), settings.on_collapse))
+
+
+def adam(system: System, settings: Settings) -> torch.optim.Adam:
+    """The optimiser of every system: beta2 0.999, eps 1e-8, no weight decay (the released scripts pass one that is ignored)."""
+    parameters = [p for network in system.networks().values() for p in network.parameters()]
+    return torch.optim.Adam(parameters, lr=settings.lr, betas=(settings.beta1, 0.999), eps=1e-8, fused=True)
+
+
+def step(system: System, L: Tensor, optimiser: torch.optim.Optimizer, clip: float) -> None:
+    """One optimiser step, after clipping the gradient of each sub-network on its own.
+
+    Source:
+        Released code: clip_grad_norm_ on each network's parameters (models/*_model.py).
+    """
+    optimiser.zero_grad(set_to_none=True)
+    L.backward()  # type: ignore[no-untyped-call]
+    for network in system.networks().values():
+        nn.utils.clip_grad_norm_(network.parameters(), clip)
+    optimiser.step()
+
+
+def _module(system: System) -> nn.Module:
+    if not isinstance(system, nn.Module):
+        raise TypeError(f"{type(system).__name__} is no torch module; expected a System that is one.")
+    return system
+
+
+def _epoch(
+    system: System,
+    corpus: Corpus,
+    targets: Mapping[str, Tensor],
+    settings: Settings,
+    epoch: int,
+    order: torch.Generator,
+    masks: torch.Generator,
+) -> Iterator[Batch]:
+    """Yield the batches of an epoch: each training utterance once, under one mask."""
+    rows = corpus.rows["train"]
+    available = draw_masks(len(rows), masks).to(rows.device)
+    for drawn in draw_batches(len(rows), settings.batch, system.smallest_batch, order):
+        positions = drawn.to(rows.device)
+        yield Batch(
+            x=corpus.select(rows[positions]),
+            available=available[positions],
+            y=corpus.y[rows[positions]],
+            targets={name: x[positions] for name, x in targets.items()},
+            epoch=epoch,
+        )
+
+
+def _train(
+    system: System,
+    batches: Iterable[Batch],
+    optimiser: torch.optim.Optimizer,
+    clip: float,
+    epoch: int,
+    precision: str,
+) -> dict[str, float]:
+    """Run one epoch; the mean of each loss over its utterances."""
+    _module(system).train()
+    names: list[str] = []
+    steps, sizes = [], []
+    for batch in batches:
+        with arithmetic(batch.y.device, precision):
+            losses = system.training_losses(batch)
+        step(system, losses["L"], optimiser, clip)
+        names = list(losses)
+        steps.append(torch.stack([losses[name].detach().float() for name in names]))
+        sizes.append(len(batch.y))
+    if not steps:
+        raise TrainingError(
+            f"no batch has {system.smallest_batch} utterances; expected more training utterances. Check the fold."
+        )
+    values = torch.stack(steps).cpu()  # (steps, losses)
+    finite = values.isfinite()
+    if not finite.all():
+        first, which = (~finite).nonzero()[0].tolist()
+        raise TrainingError(
+            f"{names[which]} is {values[first, which].item()} in epoch {epoch}, step {first + 1}; expected a finite loss. "
+            "Check the scale of the features; lower lr, or cmd_weight in pretraining (params.yaml)."
+        )
+    means = (values * torch.tensor(sizes)[:, None]).sum(0) / sum(sizes)
+    return dict(zip(names, means.tolist(), strict=True))
+
+
+def _over(
+    corpus: Corpus,
+    rows: Tensor,
+    function: Callable[[Mapping[str, Sequences]], dict[str, Tensor]],
+    module: nn.Module,
+    precision: str,
+) -> dict[str, Tensor]:
+    """Apply a function of sequences to many utterances, some at a time, in evaluation mode and without gradient."""
+    module.eval()
+    with torch.no_grad(), arithmetic(rows.device, precision):
+        parts = [function(corpus.select(some)) for some in torch.split(rows, ROWS_AT_ONCE)]
+    return {name: torch.cat([part[name] for part in parts]).float() for name in parts[0]}
+
+
+def predict(
+    system: System, corpus: Corpus, role: str, conditions: Iterable[str], precision: str
+) -> tuple[dict[str, Prediction], dict[str, Tensor]]:
+    """Predict the utterances of a role in several conditions; each modality is encoded once and recombined.
+
+    Args:
+        system: on the corpus's device.
+        corpus: features and roles of one fold.
+        role: train, validation or test.
+        conditions: for instance ("a", "av").
+        precision: "float32" or "bf16".
+
+    Returns:
+        Condition to prediction (n rows each, in the order of the corpus), and the features that must not collapse.
+
+    Raises:
+        TrainingError: if a logit is not finite.
+    """
+    module = _module(system)
+    encoded = _over(corpus, corpus.rows[role], system.encode, module, precision)
+    with torch.no_grad(), arithmetic(corpus.y.device, precision):
+        predictions = {
+            c: Prediction(p.O.float(), None if p.H_prime is None else p.H_prime.float())
+            for c, p in system.predict(encoded, conditions).items()
+        }
+        vital = system.vital(encoded)
+    for condition, prediction in predictions.items():
+        if not prediction.O.isfinite().all():
+            raise TrainingError(
+                f"condition {condition}: a logit of the {role} utterances is not finite; expected numbers. "
+                "The weights have diverged: lower lr (params.yaml)."
+            )
+    return predictions, vital
+
+
+def _validate(system: System, corpus: Corpus, precision: str) -> dict[str, float]:
+    """Score the validation utterances, pooled over the system's conditions, and look at what must not collapse."""
+    predictions, vital = predict(system, corpus, "validation", system.conditions, precision)
+    y = corpus.y[corpus.rows["validation"]].repeat(len(predictions))
+    O = torch.cat([prediction.O for prediction in predictions.values()])  # noqa: E741
+    predicted, labels = O.argmax(1).cpu().numpy(), y.cpu().numpy()
+    row = {
+        "validation_L_cls": nn.functional.cross_entropy(O, y).item(),
+        "validation_wa": scoring.wa(labels, predicted),
+        "validation_ua": scoring.ua(labels, predicted, O.shape[1]),
+    }
+    for name, features in vital.items():
+        deviation = features.float().std(0, correction=0)
+        row |= {
+            f"live_{name}": (deviation > LIVE).float().mean().item(),
+            f"sd_{name}": deviation.mean().item(),
+        }
+    return row
+
+
+def _collapsed(history: pd.DataFrame, n: int, on_collapse: str) -> list[str]:
+    """Find the features without a live unit at the chosen epoch, and stop there unless told to warn."""
+    chosen = history.loc[history["chosen"] == 1].iloc[0]
+    names = [name for name in map(str, history.columns) if name.startswith("live_")]
+    dead = [name.removeprefix("live_") for name in names if chosen[name] == 0]
+    if dead and on_collapse == "stop":
+        raise TrainingError(
+            f"{', '.join(dead)}: one output for all {n} validation utterances at the chosen epoch {int(chosen['epoch'])}; expected units that "
+            "vary. The encoder has collapsed: lower cmd_weight (params.yaml, pretrainings.invariant), or set on_collapse to warn "
+            "to go on and have it reported."
+        )
+    return dead

@@ -1,0 +1,21 @@
+"""One seed for everything that is drawn, and the mode in which the same draw gives the same bytes."""
+
+import os
+
+import numpy as np
+import torch
+
+
+def start(seed: int, threads: int) -> None:
+    """Fix the thread count, ask for deterministic algorithms, and seed the global generator (initial weights, dropout)."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS is not deterministic
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    torch.manual_seed(seed)
+
+
+def generator(seed: int, purpose: str) -> torch.Generator:
+    """A generator of its own for each purpose ("masks", "order"): what one draws moves no other."""
+    entropy = [seed, *purpose.encode()]
+    state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))

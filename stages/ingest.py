@@ -1,0 +1,34 @@
+"""Reads a pack in the MMIN layout, the whole of it, and refuses it with all its faults. Writes data/features."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ifmmin import entry, indexing
+from ifmmin.artifacts import features, raw
+from ifmmin.files import ArtifactError
+from ifmmin.identifiers import is_iemocap
+from ifmmin.terms import MODALITIES
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pack", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args(argv)
+
+    targets, faults = raw.read_targets(args.pack)
+    ids = sorted(targets.labels)
+    read = {m: raw.read_frames(args.pack, m, ids) for m in MODALITIES}
+    faults += [fault for _, found in read.values() for fault in found]
+    if faults:
+        raise ArtifactError("\n".join(faults))
+    corpus = raw.read_description(args.pack, ids, targets.n_classes) | {"iemocap": is_iemocap(ids)}
+    for m, (arrays, _) in read.items():
+        features.write_frames(args.out, m, arrays)
+    index = indexing.index(targets.labels, {m: [len(x) for x in arrays] for m, (arrays, _) in read.items()})
+    features.write_tables(args.out, index, indexing.pack_folds(targets.folds), corpus)
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,41 @@
+"""Reads data/features and params.yaml (folds, split). Writes each fold's roles and its acoustic scaling."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ifmmin import entry, params, splitting
+from ifmmin.artifacts import features, folds, scalings
+from ifmmin.files import ArtifactError
+
+PARAMS = ("folds", "split")
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--params", type=Path, required=True)
+    parser.add_argument("--features", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args(argv)
+
+    settings = params.read(args.params, *PARAMS)
+    index, corpus = features.read_index(args.features), features.read_corpus(args.features)
+    plan = splitting.plan(
+        index,
+        features.read_pack_folds(args.features),
+        settings["folds"],
+        corpus,
+        folds_from=settings["split"]["folds_from"],
+    )
+    for warning in plan.warnings:
+        entry.log.warning("warning: %s", warning)
+    if plan.faults:
+        raise ArtifactError("\n".join(plan.faults))
+    acoustic = features.read_frames(args.features, "a")
+    for fold, roles in plan.roles.items():
+        folds.write(args.out / f"{fold}.parquet", roles)
+        scalings.write(args.out / f"{fold}_scaling.json", *splitting.fit_scaling(acoustic, index, roles))
+
+
+if __name__ == "__main__":
+    entry.run(main)

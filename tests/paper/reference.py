@@ -1,0 +1,118 @@
+"""Fixtures of the public reference implementations, and their parameters under our names.
+
+The reference concatenates [a, t, v], we [a, v, t]: what reads or writes a concatenation is permuted here, and nowhere else.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+
+FOLDER = Path(os.environ.get("PARITY_DIR", Path(__file__).parent / "parity"))
+
+DTYPES = [(torch.float32, 1e-5), (torch.float64, 1e-9)]
+"""The rule of the fixtures' README: largest difference, relative to the largest value but at least to 1."""
+
+
+def load(name):
+    """Load one fixture: name to array."""
+    with np.load(FOLDER / name) as arrays:
+        return {key: arrays[key] for key in arrays.files}
+
+
+def tensor(array, dtype):
+    return torch.tensor(array).to(dtype)
+
+
+def check(got, want, tolerance, what):
+    """Fail where an array leaves the tolerance of the rule."""
+    got, want = (
+        np.asarray(got.detach() if torch.is_tensor(got) else got, np.float64),
+        np.asarray(want, np.float64),
+    )
+    assert got.shape == want.shape, f"{what}: shape {got.shape}, expected {want.shape}"
+    worst = np.abs(got - want).max()
+    allowed = tolerance * max(1.0, np.abs(want).max())
+    assert worst <= allowed, f"{what}: largest difference {worst:.2e}, allowed {allowed:.2e}"
+
+
+def order(size):
+    """Positions that turn a concatenation [a, t, v] of `size` numbers into [a, v, t]."""
+    part = size // 3
+    return np.r_[0:part, 2 * part : 3 * part, part : 2 * part]
+
+
+def lstm(key):
+    """Name of an LSTM's parameter: weight_ih -> lstm.weight_ih_l0."""
+    return f"lstm.{key}_l0"
+
+
+def ours(name, array):
+    """Turn a parameter of the reference (or its gradient) into (our name, our array).
+
+    Names are those of the fixtures' README without the prefix of teacher or student.
+    """
+    net, _, key = name.partition(".")
+    if net in ("enc_a", "enc_v"):
+        return f"encoders.specificity.{net[-1]}.{lstm(key)}", array
+    if net == "enc_t":
+        return f"encoders.specificity.t.{text(key)[0]}", text(key, array)[1]
+    if net == "enc_inv":
+        number, kind = key.split(".")
+        return f"encoders.invariance.layers.{3 * int(number)}.{kind}", array
+    if net == "cls":
+        return f"classifier.{classifier(key)}", array
+    return "imagination." + autoencoder(key), autoencoder_array(key, array)
+
+
+def text(key, array=None):
+    """TextCNN: convK.weight [filters, K, D] -> Conv1d [filters, D, K]; the heights are 3, 4, 5 in order."""
+    match = re.fullmatch(r"conv(\d)\.(\w+)", key)
+    if not match:
+        return key.replace("proj", "projection"), array
+    swapped = array if array is None or match[2] == "bias" else array.transpose(0, 2, 1)
+    return f"convolutions.{int(match[1]) - 3}.{match[2]}", swapped
+
+
+def classifier(key):
+    """Classifier: 0, 1 -> hidden.0, hidden.3 (linear, ReLU, dropout); out stays."""
+    number, kind = key.split(".")
+    return f"out.{kind}" if number == "out" else f"hidden.{3 * int(number)}.{kind}"
+
+
+def autoencoder(key):
+    """Cascade: blockI.enc.J -> omega.I.encoder.2J; transition.J -> transition.2J."""
+    match = re.fullmatch(r"block(\d+)\.(enc|dec)\.(\d)\.(\w+)", key)
+    if match:
+        return (
+            f"omega.{match[1]}.{'encoder' if match[2] == 'enc' else 'decoder'}.{2 * int(match[3])}.{match[4]}"
+        )
+    number, kind = key.removeprefix("transition.").split(".")
+    return f"transition.{2 * int(number)}.{kind}"
+
+
+def autoencoder_array(key, array):
+    """Permute the ends of the cascade that face a concatenation."""
+    if re.fullmatch(r"block\d+\.enc\.0\.weight", key):
+        return array[:, order(array.shape[1])]
+    if re.fullmatch(r"block\d+\.dec\.2\.(weight|bias)", key):
+        return array[order(array.shape[0])]
+    if key.startswith("transition"):
+        array = array[order(array.shape[0])]
+        return array[:, order(array.shape[1])] if array.ndim == 2 else array
+    return array
+
+
+def parameters(fixture, prefix=""):
+    """All parameters of a fixture under our names, of the student or the teacher where it has both."""
+    nets = ("enc_a.", "enc_v.", "enc_t.", "enc_inv.", "cls.", "ae.")
+    own = {key.removeprefix(prefix): array for key, array in fixture.items() if key.startswith(prefix)}
+    return dict(ours(key, array) for key, array in own.items() if key.startswith(nets))
+
+
+def fill(module, named, dtype):
+    """Give a module the named parameters, all of them and no others."""
+    module.to(dtype).load_state_dict({name: tensor(array, dtype) for name, array in named.items()})
+    return module
