@@ -1,4 +1,7 @@
-"""Reads the predictions that rows, folds and seeds name, and no others. Writes the scores of each run, Table 1, confusion pairs."""
+"""Reads the predictions that rows, folds and seeds name, and no others.
+
+Writes the scores of each run, Table 1 and confusion pairs.
+"""
 
 import argparse
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""Reads params.yaml. Writes the settings of each system and kind of pretraining, so that a parameter retrains its readers alone."""
+"""Reads params.yaml and writes the settings of each system and kind of pretraining.
+
+They are files apart, so that a parameter retrains its readers alone.
+"""
 
 import argparse
 import inspect
@@ -15,7 +18,10 @@ GIVEN = ("encoders", "sizes", "n_classes")
 
 
 def accepts(module: ModuleType) -> list[str]:
-    """The parameters that a build reads: its keyword arguments without a value, but for what the corpus and pretraining give."""
+    """The parameters that a build reads.
+
+    They are its keyword arguments without a value, but for what the corpus and pretraining give.
+    """
     parameters = inspect.signature(module.build).parameters.values()
     return [p.name for p in parameters if p.default is p.empty and p.name not in GIVEN]
 

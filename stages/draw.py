@@ -1,4 +1,7 @@
-"""Reads histories and H' that rows, folds and seeds name. Writes figures 3a and 3b and the training curves."""
+"""Reads the histories and H' that rows, folds and seeds name.
+
+Writes figures 3a and 3b and the training curves.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -41,7 +44,10 @@ def main(argv: Sequence[str]) -> None:
 
     keys, H_prime = invariants.read(args.invariants / shown["system"] / f"{first[0]}-{first[1]}.parquet")
     rows = figures.sample(keys, shown["utterances"], np.random.default_rng(shown["seed"]))
-    title = f"H' of {shown['system']}, fold {first[0]}, seed {first[1]}: {len(rows) // 6} test utterances a condition"
+    title = (
+        f"H' of {shown['system']}, fold {first[0]}, seed {first[1]}: "
+        f"{len(rows) // 6} test utterances a condition"
+    )
     figure = figures.figure_3a(
         keys.iloc[rows], H_prime[rows], seed=shown["seed"], perplexity=shown["perplexity"], title=title
     )

@@ -1,4 +1,7 @@
-"""Reads a trained model, data/features and its fold. Writes test predictions in every condition, and H' where there is one."""
+"""Reads a trained model, data/features and its fold.
+
+Writes test predictions in every condition, and H' where there is one.
+"""
 
 import argparse
 from collections.abc import Sequence

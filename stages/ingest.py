@@ -1,4 +1,7 @@
-"""Reads a pack in the MMIN layout, the whole of it, and refuses it with all its faults. Writes data/features."""
+"""Reads a pack in the MMIN layout, the whole of it, and refuses it with all its faults.
+
+Writes data/features.
+"""
 
 import argparse
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""Lays presets/<name>.yaml over params.yaml, keeping its comments: `python stages/preset.py paper`, then `dvc repro`."""
+"""Lays presets/<name>.yaml over params.yaml, keeping its comments.
+
+To use one: `python stages/preset.py paper`, then `dvc repro`.
+"""
 
 import argparse
 from collections.abc import Sequence

@@ -24,7 +24,8 @@ def score(predictions: pd.DataFrame, n_classes: int) -> pd.DataFrame:
         n_classes: number of classes of the corpus.
 
     Returns:
-        One row for each condition that is there; the average is over the six conditions, never over the full input.
+        One row for each condition that is there; the average is over the six conditions, never over the full
+        input.
     """
     groups = dict(iter(predictions.groupby("condition")))
     present = {c: groups[c] for c in (*CONDITIONS, FULL) if c in groups}
@@ -50,8 +51,9 @@ def table(scores: pd.DataFrame, rows: Sequence[str]) -> pd.DataFrame:
         rows: systems, in the order of the table.
 
     Returns:
-        system, condition, wa, ua (mean over folds within a seed, then over seeds), wa_std, ua_std (deviation over all runs, ddof 1;
-        missing for a single run), n_folds, n_seeds. Conditions: average, then the six, then the full input.
+        system, condition, wa, ua (mean over folds within a seed, then over seeds), wa_std, ua_std (deviation
+        over all runs, ddof 1; missing for a single run), n_folds, n_seeds. Conditions: average, then the six,
+        then the full input.
     """
     by_seed = scores.groupby(["system", "condition", "seed"])[["wa", "ua"]].mean()
     means = by_seed.groupby(["system", "condition"]).mean()
@@ -108,11 +110,13 @@ def notes(
         runs: (system, fold, seed) to what the predictions say of their run (trained, evaluated, collapsed).
 
     Returns:
-        Sentences: corpus, folds and seeds; devices and precisions where they are mixed; encoders that collapsed.
+        Sentences: corpus, folds and seeds; devices and precisions where they are mixed; encoders that
+            collapsed.
     """
     found = [
-        f"{corpus['name']}; mean over {table['n_folds'].max()} folds, then over {table['n_seeds'].max()} seeds. Average: of the six "
-        "conditions; {a,v,t} is the full input and no part of it."
+        f"{corpus['name']}; mean over {table['n_folds'].max()} folds, "
+        f"then over {table['n_seeds'].max()} seeds. "
+        "Average: of the six conditions; {a,v,t} is the full input and no part of it."
     ]
     if corpus["synthetic"]:
         found.append(
@@ -128,7 +132,8 @@ def notes(
     if len(kinds) > 1:
         found.append(f"Devices and precisions are mixed: {', '.join(kinds)}.")
     found += [
-        f"Collapsed: {', '.join(run['collapsed'])} of {system}, fold {fold}, seed {seed}, gave one output for all validation utterances."
+        f"Collapsed: {', '.join(run['collapsed'])} of {system}, fold {fold}, seed {seed}, "
+        "gave one output for all validation utterances."
         for (system, fold, seed), run in runs.items()
         if run["collapsed"]
     ]

@@ -85,14 +85,18 @@ def draw_masks(n: int, generator: torch.Generator) -> Tensor:
     Full input is never drawn. The draw depends on the generator alone, not on batches.
 
     Source:
-        Released code, data/multimodal_miss_dataset.py: random choice of a missing type for each item, in each epoch.
+        Released code, data/multimodal_miss_dataset.py: random choice of a missing type for each item, in
+        each epoch.
     """
     table = torch.tensor([availability(condition) for condition in CONDITIONS])
     return table[torch.randint(len(CONDITIONS), (n,), generator=generator)]
 
 
 def draw_batches(n: int, size: int, smallest: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield the positions 0..n-1 in random order, `size` at a time; a last batch of fewer than `smallest` is left out."""
+    """Yield the positions 0..n-1 in random order, `size` at a time.
+
+    A last batch of fewer than `smallest` is left out.
+    """
     for positions in torch.split(torch.randperm(n, generator=generator), size):
         if len(positions) >= smallest:
             yield positions

@@ -1,6 +1,7 @@
 """How a stage starts and ends: logging, one sentence for a user's mistake, and a record of what it cost.
 
-The record goes to logs/<stage>.json, outside git and DVC: seconds in an output would change its hash each time.
+The record goes to logs/<stage>.json, outside git and DVC: seconds in an output would change its hash each
+time.
 """
 
 import json

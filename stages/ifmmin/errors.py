@@ -2,4 +2,7 @@
 
 
 class UserError(ValueError):
-    """Something that a user, not the program, has to put right. One line for each fault: what, where, expected, remedy."""
+    """Something that a user, not the program, has to put right.
+
+    One line for each fault: what, where, expected, remedy.
+    """

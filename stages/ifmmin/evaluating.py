@@ -20,7 +20,8 @@ def tables(
         classes: class names in label order.
 
     Returns:
-        The table of artifacts/predictions.py, and H' (rows, 3 x hidden) float32 in its order; no rows where a system has none.
+        The table of artifacts/predictions.py, and H' (rows, 3 x hidden) float32 in its order; no rows where a
+        system has none.
     """
     parts = []
     for condition, prediction in predicted.items():

@@ -55,7 +55,8 @@ def figure_3a(
         title: what the points are.
 
     Source:
-        Paper, section 3.5, figure 3(a). The released script scales each condition by itself and drops points by hand.
+        Paper, section 3.5, figure 3(a). The released script scales each condition by itself and drops points
+        by hand.
     """
     plane = TSNE(
         init="pca", perplexity=min(perplexity, (len(keys) - 1) / 3), random_state=seed

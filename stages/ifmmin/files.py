@@ -1,4 +1,7 @@
-"""How an artifact reaches the disk: whole under its final name, or not at all, and with the same bytes each time."""
+"""How an artifact reaches the disk.
+
+Whole under its final name, or not at all, and with the same bytes each time.
+"""
 
 import json
 import os
@@ -16,7 +19,10 @@ from ifmmin.errors import UserError
 
 
 class ArtifactError(UserError):
-    """A file of the pipeline, or of the user's pack, is not what its specification says. One line for each fault."""
+    """A file of the pipeline, or of the user's pack, is not what its specification says.
+
+    One line for each fault.
+    """
 
 
 @contextmanager
@@ -58,7 +64,8 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 def write_parquet(path: Path, table: pd.DataFrame, schema: pa.Schema) -> None:
     """Write a parquet whose bytes depend on the values alone.
 
-    No index, no pandas metadata, no compression: the footer then names the pyarrow version and nothing else that moves.
+    No index, no pandas metadata, no compression: the footer then names the pyarrow version and nothing else
+    that moves.
     """
     content = pa.Table.from_pandas(table, schema=schema, preserve_index=False)
     with whole(path) as temporary:

@@ -14,8 +14,10 @@ def is_iemocap(ids: Iterable[str]) -> bool:
 def speaker(utterance_id: str) -> str:
     """Name the speaker of an utterance.
 
-    IEMOCAP: the session and the letter before the last number, `Ses02M` above; the letter behind the session only says whose
-    markers were recorded in that dialogue, and grouping by it mixes two speakers. Other ids: all before the last underscore.
+    IEMOCAP: the session and the letter before the last number, `Ses02M` above; the letter behind the session
+        only says whose
+    markers were recorded in that dialogue, and grouping by it mixes two speakers. Other ids: all before the
+    last underscore.
 
     Source:
         systems.md, section 1 (class counts of each speaker confirm it).

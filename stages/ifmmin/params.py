@@ -1,8 +1,8 @@
 """The schema of params.yaml, and reading it.
 
-params.yaml states every value once, with its source; this module states what is allowed. Neither has the other's part:
-no default stands here. Stages name the keys they read (the same names as in dvc.yaml, a test compares them) and are
-handed nothing else, since DVC cannot see a read that it was not told of.
+params.yaml states every value once, with its source; this module states what is allowed. Neither has the
+other's part: no default stands here. Stages name the keys they read (the same names as in dvc.yaml, a test
+compares them) and are handed nothing else, since DVC cannot see a read that it was not told of.
 """
 
 from collections.abc import Collection, Mapping
@@ -165,7 +165,8 @@ def _row_faults(params: Params, path: Path) -> list[str]:
     ]
     if params.figures.system not in params.rows:
         faults.append(
-            f"{path}, key figures.system is {params.figures.system!r}; expected one of rows: {', '.join(params.rows)}."
+            f"{path}, key figures.system is {params.figures.system!r}; "
+            f"expected one of rows: {', '.join(params.rows)}."
         )
     return faults
 
@@ -175,7 +176,8 @@ def read(path: Path, *keys: str) -> dict[str, Any]:
 
     Args:
         path: the file.
-        keys: top-level keys, or one level deeper with a dot, as they stand under `params:` of the stage in dvc.yaml.
+        keys: top-level keys, or one level deeper with a dot, as they stand under `params:` of the stage in
+            dvc.yaml.
 
     Returns:
         Key to value; groups are plain dicts.
@@ -243,8 +245,8 @@ def resolve(
         {"build": ..., "fit": ...}.
 
     Raises:
-        ParamsError: if the entry has a key that nothing reads or a value out of range, or if build needs a value that
-            nobody states.
+        ParamsError: if the entry has a key that nothing reads or a value out of range, or if build needs a
+            value that nobody states.
     """
     values = {
         **shared,

@@ -30,7 +30,7 @@ def apply(params: Path, overlay: Path) -> None:
         temporary.write_text(text.getvalue(), "utf-8")
 
 
-def _lay(content: Any, values: Mapping[str, Any], overlay: Path, above: str) -> None:  # noqa: ANN401 - a YAML node
+def _lay(content: Any, values: Mapping[str, Any], overlay: Path, above: str) -> None:  # noqa: ANN401 - YAML
     for key, value in values.items():
         if key not in content:
             raise ParamsError(

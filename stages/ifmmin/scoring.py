@@ -13,8 +13,9 @@ def wa(y: ArrayLike, predicted: ArrayLike) -> float:
 
 
 def ua(y: ArrayLike, predicted: ArrayLike, n_classes: int) -> float:
-    """Unweighted accuracy: the mean over all classes of their recall, in [0, 1]; a class without utterances counts as 0.
+    """Unweighted accuracy: the mean over all classes of their recall, in [0, 1].
 
-    With fixed labels a stray prediction cannot add a class to the mean, as it can in the released code.
+    A class without utterances counts as 0. With fixed labels a stray prediction cannot add a class to the
+    mean, as it can in the released code.
     """
     return float(recall_score(y, predicted, labels=range(n_classes), average="macro", zero_division=0))

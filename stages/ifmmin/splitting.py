@@ -1,6 +1,9 @@
-"""Who trains, validates and tests in each fold; and the acoustic scaling of a fold. Pure: tables in, tables out.
+"""Who trains, validates and tests in each fold; and the acoustic scaling of a fold.
 
-Source: systems.md, section 1 (the rule that the published pack follows, but for its fold 8); paper, section 3 ("8:1:1").
+Pure: tables in, tables out.
+
+Source: systems.md, section 1 (the rule that the published pack follows, but for its fold 8); paper,
+section 3 ("8:1:1").
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +17,9 @@ from ifmmin.terms import ROLES
 
 
 def rule_roles(index: pd.DataFrame, fold: int) -> pd.DataFrame:
-    """Split IEMOCAP by speaker: an odd fold tests the female and validates on the male speaker of session ceil(fold / 2).
+    """Split IEMOCAP by speaker.
+
+    An odd fold tests the female and validates on the male speaker of session ceil(fold / 2).
 
     Args:
         index: utterance_id and speaker (session and letter, Ses01F).
@@ -47,8 +52,8 @@ def faults(fold: int, roles: pd.DataFrame, index: pd.DataFrame, classes: list[st
         classes: class names in label order.
 
     Returns:
-        One sentence for each empty role, and for each class that training or test lacks: it could not be learned, or its
-        recall would not be defined.
+        One sentence for each empty role, and for each class that training or test lacks: it could not be
+        learned, or its recall would not be defined.
     """
     found = []
     labels = roles.merge(index[["utterance_id", "label"]], on="utterance_id", how="left")
@@ -56,7 +61,8 @@ def faults(fold: int, roles: pd.DataFrame, index: pd.DataFrame, classes: list[st
         present = set(labels.loc[labels["role"] == role, "label"])
         if not present:
             found.append(
-                f"fold {fold}: no utterance is in {role}; expected some. Check the target files, or the key folds."
+                f"fold {fold}: no utterance is in {role}; expected some. "
+                "Check the target files, or the key folds."
             )
         found += [
             f"fold {fold}: class {name!r} has no utterance in {role}; expected every class there."
@@ -98,14 +104,15 @@ def plan(
         folds_from: "rule", "pack", or "auto": the rule for IEMOCAP's ids, else the pack.
 
     Returns:
-        The plan. Speakers are looked at over all folds of the pack where the pack is followed, as one is tested twice only where
-        another fold shows it.
+        The plan. Speakers are looked at over all folds of the pack where the pack is followed, as one is
+        tested twice only where another fold shows it.
     """
     if folds_from == "rule" and not corpus["iemocap"]:
         return Plan(
             {},
             [
-                "params.yaml, key split.folds_from is 'rule': the ids of this pack are not IEMOCAP's; expected 'pack' or 'auto'."
+                "params.yaml, key split.folds_from is 'rule': the ids of this pack are not IEMOCAP's; "
+                "expected 'pack' or 'auto'."
             ],
             [],
         )
@@ -125,7 +132,8 @@ def plan(
         wanted,
         absent + found,
         [
-            f"fold {fold}: the pack's target files test other utterances than the rule, which is followed; set split.folds_from to pack to follow them."
+            f"fold {fold}: the pack's target files test other utterances than the rule, which is followed; "
+            "set split.folds_from to pack to follow them."
             for fold in differing_folds(wanted, pack_folds)
         ],
     )
@@ -169,7 +177,10 @@ def _listed(numbers: Iterable[int]) -> str:
 
 
 def differing_folds(roles_by_fold: dict[int, pd.DataFrame], pack_folds: pd.DataFrame) -> list[int]:
-    """List the folds whose test set differs from the one in the pack's target files (folds without files do not count)."""
+    """List the folds whose test set differs from the one in the pack's target files.
+
+    Folds without files do not count.
+    """
     return [
         fold
         for fold, roles in sorted(roles_by_fold.items())

@@ -1,11 +1,14 @@
-"""The embedded corpus: generated features in IEMOCAP's form, so that the pipeline runs where the licensed pack is not.
+"""The embedded corpus: generated features in IEMOCAP's form.
 
-Ten speakers in five sessions, dialogues recorded with either actor's markers, four classes of IEMOCAP's proportions, sequences of
-unequal length. Each emotion is a direction in a small space that all modalities see, each through a map of its own and with its own
-strength; a speaker shifts it, and frames add noise. It shows that a pipeline works, never that a system is better.
+With it the pipeline runs where the licensed pack is not.
 
-Equal bytes on every processor: what the generator adds and multiplies is rounded to a grid far coarser than the last bits in which
-processors differ.
+Ten speakers in five sessions, dialogues recorded with either actor's markers, four classes of IEMOCAP's
+proportions, sequences of unequal length. Each emotion is a direction in a small space that all modalities
+see, each through a map of its own and with its own strength; a speaker shifts it, and frames add noise. It
+shows that a pipeline works, never that a system is better.
+
+Equal bytes on every processor: what the generator adds and multiplies is rounded to a grid far coarser than
+the last bits in which processors differ.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,6 @@
-"""The field's terms, stated once: modalities, testing conditions and roles, each in the order used everywhere.
+"""The field's terms, stated once: modalities, testing conditions and roles.
+
+Each is in the order used everywhere.
 
 Source: paper, sections 1 and 3.3. The released code concatenates [a, t, v]; here it is always a, v, t.
 """

@@ -1,6 +1,7 @@
 """Fixtures of the public reference implementations, and their parameters under our names.
 
-The reference concatenates [a, t, v], we [a, v, t]: what reads or writes a concatenation is permuted here, and nowhere else.
+The reference concatenates [a, t, v], we [a, v, t]: what reads or writes a concatenation is permuted here, and
+nowhere else.
 """
 
 import os

@@ -1,8 +1,10 @@
 """The resolved settings of one system or of one kind of pretraining.
 
-    data/configs/<name>.json   {"build": the keyword arguments of its build, "fit": settings of its optimisation}
+    data/configs/<name>.json   {"build": the keyword arguments of its build, "fit": settings of its
+                               optimisation}
 
-Written by configure. Read by pretrain and train, which read params.yaml never: so a parameter retrains its readers alone.
+Written by configure. Read by pretrain and train, which read params.yaml never: so a parameter retrains its
+readers alone.
 """
 
 import json

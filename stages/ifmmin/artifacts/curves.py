@@ -1,6 +1,7 @@
 """Training curves of all systems, for `dvc plots`.
 
-    metrics/curves.csv   system, epoch, and the mean over folds and seeds of each column of the histories (without chosen)
+    metrics/curves.csv   system, epoch, and the mean over folds and seeds of each column of the histories
+                         (without chosen)
 
 Written by draw.
 """

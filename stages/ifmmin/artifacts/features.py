@@ -1,10 +1,14 @@
 """The corpus as the pipeline uses it: frames end to end per modality, memory-mapped, shared by all folds.
 
-    a.npy, v.npy, t.npy   [frames of all utterances, D] float32, unscaled, no padding; utterances in the order of the index
-    index.parquet         utterance_id, speaker: text; label: int64, class index; for each modality m: m_offset, m_length: int64,
-                          its first frame and how many. Sorted by utterance_id, which is the key.
-    pack_folds.parquet    fold: int64; utterance_id, role: text. The folds of the pack's target files, as they stand there.
-    corpus.json           name, classes (column order of the labels), synthetic, iemocap (whether the ids are IEMOCAP's)
+    a.npy, v.npy, t.npy   [frames of all utterances, D] float32, unscaled, no padding; utterances in the order
+                          of the index
+    index.parquet         utterance_id, speaker: text; label: int64, class index; for each modality m:
+                          m_offset, m_length: int64, its first frame and how many. Sorted by utterance_id,
+                          which is the key.
+    pack_folds.parquet    fold: int64; utterance_id, role: text. The folds of the pack's target files, as they
+                          stand there.
+    corpus.json           name, classes (column order of the labels), synthetic, iemocap (whether the ids are
+                          IEMOCAP's)
 
 Written by ingest. Read by split, pretrain, train and evaluate.
 """
@@ -105,7 +109,8 @@ def read_frames(folder: Path, modality: str) -> NDArray[np.float32]:
         raise ArtifactError(f"{path}: not a readable .npy array ({error}). Rerun ingest.") from error
     if frames.dtype != np.float32 or frames.ndim != 2:
         raise ArtifactError(
-            f"{path}: {frames.dtype} of shape {list(frames.shape)}; expected float32 [frames, D]. Rerun ingest."
+            f"{path}: {frames.dtype} of shape {list(frames.shape)}; expected float32 [frames, D]. "
+            "Rerun ingest."
         )
     return frames
 

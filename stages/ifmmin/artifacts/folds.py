@@ -1,6 +1,7 @@
 """One fold: which part each utterance has in it.
 
-    data/folds/<fold>.parquet   utterance_id: text; role: train, validation or test. Sorted by utterance_id, which is the key.
+    data/folds/<fold>.parquet   utterance_id: text; role: train, validation or test. Sorted by utterance_id,
+                                which is the key.
 
 Written by split. Read by pretrain, train and evaluate.
 """

@@ -8,8 +8,9 @@
     L, L_...                mean of each loss over the epoch's training utterances, unweighted terms
     validation_L_cls        cross entropy over the validation rows (every condition of every utterance)
     validation_wa, _ua      over the same rows pooled, in [0, 1]
-    live_x, sd_x            for each feature x (h_a ... H_t): share of its units whose standard deviation over the validation
-                            utterances exceeds 0.001, and the mean of those deviations over all units
+    live_x, sd_x            for each feature x (h_a ... H_t): share of its units whose standard deviation over
+                            the validation utterances exceeds 0.001, and the mean of those deviations over all
+                            units
 
 Written by pretrain and train. Read by draw.
 """

@@ -1,6 +1,7 @@
 """The predicted invariant features H' of the test utterances, for figure 3a.
 
-    data/invariants/<system>/<fold>-<seed>.parquet   utterance_id, condition: text; H_prime: list of 3 x hidden float32
+    data/invariants/<system>/<fold>-<seed>.parquet   utterance_id, condition: text; H_prime: list of 3 x
+                                                     hidden float32
 
 Rows as in the predictions; none where a system has no invariant features. Written by evaluate. Read by draw.
 """

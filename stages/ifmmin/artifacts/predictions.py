@@ -8,8 +8,9 @@
     predicted      int64, index of the largest logit
     logit_<class>  float32, one column for each class in label order
 
-Key: (utterance_id, condition); sorted by condition in the order above, then utterance. The file's metadata "run" says in
-JSON on which kind of device and in which precision the model was trained and evaluated. Written by evaluate. Read by aggregate.
+Key: (utterance_id, condition); sorted by condition in the order above, then utterance. The file's metadata
+"run" says in JSON on which kind of device and in which precision the model was trained and evaluated. Written
+by evaluate. Read by aggregate.
 """
 
 import json
@@ -52,7 +53,8 @@ def read(path: Path) -> tuple[pd.DataFrame, list[str], dict[str, Any]]:
         The table, the class names, and what the file says of the run.
 
     Raises:
-        ArtifactError: if keys repeat, a condition is unknown, a logit is not finite or is not matched by `predicted`.
+        ArtifactError: if keys repeat, a condition is unknown, a logit is not finite or is not matched by
+            `predicted`.
     """
     names = pa.parquet.read_schema(path).names if path.is_file() else []
     classes = [name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX)]
@@ -83,11 +85,12 @@ def _checked(path: Path, predictions: pd.DataFrame, classes: list[str]) -> pd.Da
         cases = error.failure_cases
         first = cases.iloc[0]
         raise ArtifactError(
-            f"{path}: {len(cases)} faults in {len(predictions)} rows, first {first['failure_case']!r} in column "
-            f"{first['column']} ({first['check']}). Rerun the evaluate stage that writes it."
+            f"{path}: {len(cases)} faults in {len(predictions)} rows, first {first['failure_case']!r} "
+            f"in column {first['column']} ({first['check']}). Rerun the evaluate stage that writes it."
         ) from error
     if (checked[logits].to_numpy().argmax(1) != checked["predicted"].to_numpy()).any():
         raise ArtifactError(
-            f"{path}: predicted is not the class of the largest logit. Rerun the evaluate stage that writes it."
+            f"{path}: predicted is not the class of the largest logit. "
+            "Rerun the evaluate stage that writes it."
         )
     return checked

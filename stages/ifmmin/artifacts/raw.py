@@ -7,8 +7,8 @@
     target/<fold>/<split>_label.npy      one-hot labels [N, classes], row by row those of the ids
     pack.json                optional: {"name": ..., "classes": [...], "synthetic": true}
 
-A pack is somebody else's data: nothing in it is executed (no pickles) or followed (no links to other files), and ids are
-compared with names, never joined to paths. All its faults are collected and reported at once.
+A pack is somebody else's data: nothing in it is executed (no pickles) or followed (no links to other files),
+and ids are compared with names, never joined to paths. All its faults are collected and reported at once.
 
 Source: released code, data/multimodal_miss_dataset.py, and the pack that the MMIN authors published.
 """
@@ -34,7 +34,10 @@ SPLITS = dict(zip(("trn", "val", "tst"), ROLES, strict=True))
 PADDED = ("v", "t")
 
 IEMOCAP_CLASSES = ("angry", "happy", "neutral", "sad")
-"""The pack's column order, by the class totals of IEMOCAP (1103, 1636, 1708, 1084). The released draw.py has another."""
+"""The pack's column order, by the class totals of IEMOCAP (1103, 1636, 1708, 1084).
+
+The released draw.py has another.
+"""
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,8 @@ def read_targets(folder: Path) -> tuple[Targets, list[str]]:
     )
     if not numbers:
         found.faults.append(
-            f"{root}: no fold folder; expected {root}/1, {root}/2, ... with trn_label.npy and the other five files."
+            f"{root}: no fold folder; expected {root}/1, {root}/2, ... "
+            "with trn_label.npy and the other five files."
         )
     for number in numbers:
         found.folds[number] = {
@@ -210,7 +214,8 @@ def _read_ids(path: Path, found: _Targets) -> list[str] | None:
         or array.ndim == 0
     ):
         found.faults.append(
-            f"{path}: {array.dtype} of shape {list(array.shape)}; expected ids as bytes or text, [N] or [N, 1]."
+            f"{path}: {array.dtype} of shape {list(array.shape)}; "
+            "expected ids as bytes or text, [N] or [N, 1]."
         )
         return None
     ids = []
@@ -256,8 +261,8 @@ def read_frames(folder: Path, modality: str, ids: list[str]) -> tuple[list[NDArr
     """Read the frames of the named utterances; extra utterances in the file are left alone.
 
     Returns:
-        One array [T, D] float32 for each id, trailing all-zero rows of v and t cut off (one row is kept), and one sentence
-        for each fault found. With faults, the arrays are not to be used.
+        One array [T, D] float32 for each id, trailing all-zero rows of v and t cut off (one row is kept), and
+        one sentence for each fault found. With faults, the arrays are not to be used.
     """
     path = folder / FILES[modality]
     if not path.is_file():
@@ -316,8 +321,8 @@ def _read_one(file: h5py.File, utterance_id: str) -> NDArray[np.float32]:
     if bad.any():
         row, column = np.argwhere(bad)[0]
         raise ArtifactError(
-            f"has {int(bad.sum())} values that are not finite in float32, first {values[row, column]} in frame {row}, "
-            f"column {column}; expected finite numbers"
+            f"has {int(bad.sum())} values that are not finite in float32, first {values[row, column]} "
+            f"in frame {row}, column {column}; expected finite numbers"
         )
     return frames
 

@@ -1,7 +1,8 @@
 """Acoustic scaling of one fold.
 
-    data/folds/<fold>_scaling.json   {"mean": [D_a], "std": [D_a]}: per dimension, over all frames of the training utterances,
-                                     unscaled units; population deviation (ddof 0), 0 replaced by 1.
+    data/folds/<fold>_scaling.json   {"mean": [D_a], "std": [D_a]}: per dimension, over all frames of the
+                                     training utterances, unscaled units; population deviation (ddof 0), 0
+                                     replaced by 1.
 
 Written by split. Read by pretrain, train and evaluate.
 """

@@ -1,10 +1,14 @@
 """Table 1 and what lies behind it.
 
-    metrics/scores.csv       system, fold, seed, condition, wa, ua: every run (condition "average": mean of the six)
-    metrics/table1.json      system -> condition -> {ua, wa}; systems in row order, average first, avt last; unrounded
+    metrics/scores.csv       system, fold, seed, condition, wa, ua: every run
+                             (condition "average": mean of the six)
+    metrics/table1.json      system -> condition -> {ua, wa}; systems in row order,
+                             average first, avt last; unrounded
     metrics/table1.csv       system, condition, wa, ua, wa_std, ua_std, n_folds, n_seeds
     metrics/table1.md        for people: a line for each system, rounded to four digits, and a footnote
-    metrics/confusion/<condition>.csv   actual, predicted: class names, a line for each test utterance and run of one system
+    metrics/confusion/<condition>.csv
+                             actual, predicted: class names, a line for each test utterance
+                             and run of one system
 
 wa, ua in [0, 1]. Written by aggregate.
 """
@@ -40,7 +44,10 @@ def write_confusion(path: Path, actual: Sequence[str], predicted: Sequence[str])
 
 
 def write_markdown(path: Path, table: pd.DataFrame, notes: Sequence[str]) -> None:
-    """Write table1.md: WA and UA side by side for each condition, the average last, the full input behind it."""
+    """Write table1.md.
+
+    WA and UA stand side by side for each condition, the average last, the full input behind it.
+    """
     with whole(path) as temporary:
         temporary.write_text(markdown(table, notes), "utf-8")
 

@@ -3,10 +3,10 @@
     data/encoders/<kind>/<fold>-<seed>.safetensors    written by pretrain, read by train
     data/models/<system>/<fold>-<seed>.safetensors    written by train, read by evaluate
 
-Tensors are float32 under their module's parameter names. The header has one metadata key, "ifmmin", holding JSON with
-sorted keys: with one key the bytes are the same in each run, with several they are not. It says how to build the network
-(build, encoders, sizes, n_classes), how it was optimised (fit), which fold, seed and epoch it is, and the kind of device and
-the precision it was trained with.
+Tensors are float32 under their module's parameter names. The header has one metadata key, "ifmmin", holding
+JSON with sorted keys: with one key the bytes are the same in each run, with several they are not. It says how
+to build the network (build, encoders, sizes, n_classes), how it was optimised (fit), which fold, seed and
+epoch it is, and the kind of device and the precision it was trained with.
 """
 
 import json
@@ -39,7 +39,7 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             header: dict[str, Any] = json.loads((file.metadata() or {})[KEY])
-            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 - not a mapping
+            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 - no mapping
     except (safetensors.SafetensorError, KeyError, ValueError) as error:
         raise ArtifactError(
             f"{path}: not weights of this pipeline ({error}). Rerun the stage that writes it."

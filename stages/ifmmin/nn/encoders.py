@@ -1,8 +1,8 @@
 """The encoders of one utterance: Enc_a, Enc_v, Enc_t and the invariance encoder Enc'. Paper, section 2.1.1.
 
-Padding reaches no state and no pool, so a prediction does not depend on batch mates (in the released code it does:
-systems.md, section 9). A missing modality is the encoder's answer to an all-zero sequence of one fixed length, the same for
-every utterance: neither its content nor its length reaches the network.
+Padding reaches no state and no pool, so a prediction does not depend on batch mates (in the released code it
+does: systems.md, section 9). A missing modality is the encoder's answer to an all-zero sequence of one fixed
+length, the same for every utterance: neither its content nor its length reaches the network.
 """
 
 from collections.abc import Mapping
@@ -45,18 +45,23 @@ class LSTMMaxPool(nn.Module):
 
 
 class TextCNN(nn.Module):
-    """Enc_t: convolutions over time of several heights, ReLU, maximum over time, dropout, one linear map, ReLU.
+    """Enc_t: convolutions over time of several heights.
 
-    A sequence shorter than a height is one window, filled with zeros behind its end; else only windows of valid frames count.
+    Then ReLU, maximum over time, dropout, one linear map, ReLU. A sequence shorter than a height is one
+    window, filled with zeros behind its end; else only windows of valid frames count.
 
     Source:
-        Paper, section 2.1.1 (Kim 2014). Released code: models/networks/textcnn.py; its dropout is 0.5 whatever it is told.
+        Paper, section 2.1.1 (Kim 2014). Released code: models/networks/textcnn.py; its dropout is 0.5
+        whatever it is told.
     """
 
     def __init__(
         self, *, size: int, hidden: int, kernel_heights: list[int], filters: int, dropout: float
     ) -> None:
-        """Build for word embeddings of `size` numbers, `filters` convolutions of each height, `hidden` units of output."""
+        """Build for word embeddings of `size` numbers.
+
+        There are `filters` convolutions of each height and `hidden` units of output.
+        """
         super().__init__()
         self.convolutions = nn.ModuleList(nn.Conv1d(size, filters, k) for k in kernel_heights)
         self.kernel_heights = list(kernel_heights)
@@ -96,7 +101,8 @@ class InvarianceEncoder(nn.Module):
     """Enc': maps h^m of any modality into the shared subspace; one module serves all three.
 
     Source:
-        Paper, section 2.1.1: one fully connected layer, activation, dropout (depth 1). Released code: depth 2, LeakyReLU, no dropout.
+        Paper, section 2.1.1: one fully connected layer, activation, dropout (depth 1). Released code:
+        depth 2, LeakyReLU, no dropout.
     """
 
     def __init__(self, *, hidden: int, depth: int, activation: str, dropout: float) -> None:
@@ -114,7 +120,10 @@ class InvarianceEncoder(nn.Module):
 
 
 class Encoders(nn.Module):
-    """The encoders that pretraining hands to a system: specificity encoders, and Enc' where the kind of pretraining has one."""
+    """The encoders that pretraining hands to a system.
+
+    These are the specificity encoders, and Enc' where the kind of pretraining has one.
+    """
 
     def __init__(
         self,
@@ -194,9 +203,8 @@ class Encoders(nn.Module):
         rows = available.nonzero().squeeze(1)
         missing = self._silent(m)  # (1, P): computed once, shared by all that miss it
         pooled = torch.cat([encoder.pool(x.select(rows)), missing]) if len(rows) else missing
-        which = torch.full_like(
-            available, len(rows), dtype=torch.long
-        )  # position in `pooled`: by default that of silence
+        # Row of `pooled` for each utterance: by default that of silence, the last one.
+        which = torch.full_like(available, len(rows), dtype=torch.long)
         which[rows] = torch.arange(len(rows), device=rows.device)
         return encoder.head(pooled[which])
 
@@ -224,7 +232,10 @@ class Encoders(nn.Module):
         return {m: self.invariance(h_m[m]) for m in MODALITIES}
 
     def vital(self, h_m: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Name h^m and, where there is Enc', H^m (B, hidden): the features whose collapse the training history shows."""
+        """Name h^m and, where there is Enc', H^m (B, hidden).
+
+        These are the features whose collapse the training history shows.
+        """
         named = {f"h_{m}": h_m[m] for m in MODALITIES}
         if self.invariance is None:
             return named

@@ -18,8 +18,8 @@ from ifmmin.terms import CONDITIONS, MODALITIES, availability
 class IFMMIN(nn.Module):
     """Encoders from invariant pretraining, IF-IM and a classifier on the joint representation.
 
-    The teacher of the released code is a frozen copy of the pretrained encoders. The student starts as that copy, so `targets`
-    called before the first step is the teacher's answer, and no copy is kept.
+    The teacher of the released code is a frozen copy of the pretrained encoders. The student starts as that
+    copy, so `targets` called before the first step is the teacher's answer, and no copy is kept.
     """
 
     smallest_batch = 1
@@ -56,7 +56,10 @@ class IFMMIN(nn.Module):
         return {**self.encoders.networks(), "imagination": self.imagination, "classifier": self.classifier}
 
     def targets(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
-        """The teacher's features of the full input and of a missing modality, and its H; (B, 3 x hidden) each."""
+        """The teacher's features of the full input and of a missing modality, and its H.
+
+        Each is (B, 3 x hidden).
+        """
         h_m = self.encode(x)
         h = concatenated(h_m)
         return {
@@ -68,11 +71,12 @@ class IFMMIN(nn.Module):
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         """L = L_cls + lambda1 L_img + lambda2 L_inv.
 
-        The target h'' is the teacher's embedding of the reverse-masked input: of a missing modality its features, of an available
-        one its answer to silence; both distances are over all 3 x hidden numbers.
+        The target h'' is the teacher's embedding of the reverse-masked input: of a missing modality its
+        features, of an available one its answer to silence; both distances are over all 3 x hidden numbers.
 
         Source:
-            Paper, section 2.2.2. Targets: released code, models/IFMMIN_model.py (the paper names the missing modality only).
+            Paper, section 2.2.2. Targets: released code, models/IFMMIN_model.py (the paper names the missing
+            modality only).
         """
         h_m = self.encoders.encode(batch.x, batch.available)
         h, H_prime = concatenated(h_m), concatenated(self.encoders.invariant(h_m))  # (B, 3 hidden) each

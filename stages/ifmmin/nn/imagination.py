@@ -1,4 +1,7 @@
-"""IF-IM, the imagination module: a cascade of autoencoders that reads h and H'. Paper, section 2.2.1, equation 2."""
+"""IF-IM, the imagination module: a cascade of autoencoders that reads h and H'.
+
+Source: paper, section 2.2.1, equation 2.
+"""
 
 from itertools import pairwise
 from typing import NamedTuple
@@ -20,10 +23,13 @@ class Imagined(NamedTuple):
 
 
 class Autoencoder(nn.Module):
-    """One omega_i: size -> ... -> code -> ... -> size; LeakyReLU on the way down, ReLU on the way up, none at either end.
+    """One omega_i: size -> ... -> code -> ... -> size.
+
+    LeakyReLU on the way down, ReLU on the way up, none at either end.
 
     Source:
-        Paper, section 3.1 (384-256-128-64-128-256-384). Activations: released code, models/networks/autoencoder.py.
+        Paper, section 3.1 (384-256-128-64-128-256-384). Activations: released code,
+        models/networks/autoencoder.py.
     """
 
     def __init__(self, *, size: int, layers: list[int]) -> None:
@@ -55,8 +61,8 @@ class Imagination(nn.Module):
         if22       h + i H'                    released code of 2022
         residual   u_{i-1} + Delta z_{i-1}     the cascade of MMIN
 
-    What leaves it: Delta z_M (the paper), u_M + Delta z_M with `residual_output`; then a transition, where there is one, as in
-    every released version.
+    What leaves it: Delta z_M (the paper), u_M + Delta z_M with `residual_output`; then a transition, where
+    there is one, as in every released version.
     """
 
     def __init__(

@@ -1,4 +1,7 @@
-"""The losses: L_cmd (equation 1), L_img and L_inv. Every root has gradient 0 where its argument is 0, in place of NaN."""
+"""The losses: L_cmd (equation 1), L_img and L_inv.
+
+Every root has gradient 0 where its argument is 0, in place of NaN.
+"""
 
 from collections.abc import Mapping
 
@@ -41,7 +44,8 @@ def cmd(H_1: Tensor, H_2: Tensor, K: int) -> Tensor:
         ValueError: if D differs, or K < 1.
 
     Source:
-        Paper, equation 1 (one pair). Released code: class CMD in models/utils, the same formula; its gradient is NaN at 0.
+        Paper, equation 1 (one pair). Released code: class CMD in models/utils, the same formula; its gradient
+        is NaN at 0.
     """
     if H_1.shape[1] != H_2.shape[1]:
         raise ValueError(f"H_2 has {H_2.shape[1]} columns; expected {H_1.shape[1]}, as H_1.")

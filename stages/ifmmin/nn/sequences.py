@@ -7,7 +7,10 @@ import torch
 from torch import Tensor
 
 GROUP_ROWS = 16
-"""Sequences that run together: few enough to be of like length, enough to fill a matrix product (measured on one core)."""
+"""Sequences that run together.
+
+Few enough to be of like length, enough to fill a matrix product (measured on one core).
+"""
 
 
 class Sequences(NamedTuple):
@@ -36,7 +39,10 @@ class Sequences(NamedTuple):
         return x.masked_fill_(~inside[..., None], 0)
 
     def by_length(self) -> Iterator[tuple[Tensor, "Sequences"]]:
-        """Yield groups of like length: their rows (b,) and the sequences. Padding then costs next to nothing."""
+        """Yield groups of like length: their rows (b,) and the sequences.
+
+        Padding then costs next to nothing.
+        """
         order = torch.argsort(self.lengths, stable=True)
         for rows in torch.split(order, GROUP_ROWS):
             yield rows, self.select(rows)
@@ -60,5 +66,8 @@ def from_padded(x: Tensor, lengths: Tensor | None = None) -> Sequences:
 
 
 def silence(steps: int, size: int, like: Tensor) -> Sequences:
-    """One all-zero sequence of `steps` frames of `size` numbers, where and of what type `like` is: a missing modality."""
+    """A missing modality: one all-zero sequence of `steps` frames of `size` numbers.
+
+    It is where and of what type `like` is.
+    """
     return from_padded(like.new_zeros(1, steps, size))

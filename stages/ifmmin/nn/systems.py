@@ -50,7 +50,10 @@ class System(Protocol):
         """The sub-networks that train; the gradient of each is clipped on its own."""
 
     def targets(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
-        """What training needs of the full input and never changes: name to (B, ...). Computed once, in evaluation mode."""
+        """What training needs of the full input and never changes: name to (B, ...).
+
+        Computed once, in evaluation mode.
+        """
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         """The loss "L" that is minimised, and its unweighted terms by name; all () float32."""

@@ -1,4 +1,7 @@
-"""Invariant pretraining: all modalities are there; CMD pulls their H^m into one subspace. Paper, section 2.1 and figure 1."""
+"""Invariant pretraining: all modalities are there; CMD pulls their H^m into one subspace.
+
+Source: paper, section 2.1 and figure 1.
+"""
 
 from collections.abc import Iterable, Mapping
 
@@ -60,7 +63,8 @@ class InvariantPretraining(nn.Module):
         """L = L_cls + weight x L_cmd on the full input; the masks are not read.
 
         Source:
-            Paper, equation 1 and section 2.1.2, which give L_cmd no weight. Why it has one here: README, table of deviations.
+            Paper, equation 1 and section 2.1.2, which give L_cmd no weight. Why it has one here: README,
+            table of deviations.
         """
         h_m = self.encode(batch.x)
         H_m = self.encoders.invariant(h_m)
@@ -107,7 +111,10 @@ def build(
     cmd_warmup: int,
     K: int,
 ) -> InvariantPretraining:
-    """Build the network, drawn from the global generator. Arguments as in Encoders, Classifier and InvariantPretraining."""
+    """Build the network, drawn from the global generator.
+
+    Arguments as in Encoders, Classifier and InvariantPretraining.
+    """
     settings = {
         "sizes": sizes,
         "hidden": hidden,

@@ -1,7 +1,8 @@
 """Room of table rows: one file per row of Table 1, loaded by name.
 
-A system file exposes PRETRAINING, the kind of encoders it starts from (None: from scratch), and build(*, encoders, n_classes,
-<hyperparameters>), whose keyword arguments are the parameters it reads. What build returns is an ifmmin.nn.systems.System.
+A system file exposes PRETRAINING, the kind of encoders it starts from (None: from scratch), and build(*,
+encoders, n_classes, <hyperparameters>), whose keyword arguments are the parameters it reads. What build
+returns is an ifmmin.nn.systems.System.
 """
 
 import importlib

@@ -1,4 +1,7 @@
-"""Where and how precisely the arithmetic is done: chosen at run time, recorded beside each result, no part of the experiment."""
+"""Where and how precisely the arithmetic is done.
+
+Chosen at run time, recorded beside each result, no part of the experiment.
+"""
 
 import os
 from contextlib import AbstractContextManager
@@ -29,7 +32,9 @@ def device() -> torch.device:
 
 
 def precision() -> str:
-    """The precision named by IFMMIN_PRECISION: float32 (default) or bf16 (mixed: weights and optimiser stay float32).
+    """The precision named by IFMMIN_PRECISION: float32 (default) or bf16.
+
+    The latter is mixed: weights and optimiser stay float32.
 
     Raises:
         UserError: if the variable holds something else.

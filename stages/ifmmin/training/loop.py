@@ -1,4 +1,7 @@
-"""Training and prediction of anything that is a System: the protocol of the paper, section 3.1, in one place."""
+"""Training and prediction of anything that is a System.
+
+The protocol of the paper, section 3.1, in one place.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -61,7 +64,8 @@ class Fitted(NamedTuple):
 
     Attributes:
         history: one row an epoch, see artifacts/histories.py.
-        collapsed: features with no live unit at the chosen epoch; empty unless such a collapse is only reported.
+        collapsed: features with no live unit at the chosen epoch; empty unless such a collapse
+            is only reported.
     """
 
     history: pd.DataFrame
@@ -91,7 +95,8 @@ def fit(
         History and collapse.
 
     Raises:
-        TrainingError: if a loss is not finite or, where that stops, an encoder gives one output for all utterances.
+        TrainingError: if a loss is not finite or, where that stops, an encoder gives one output
+            for all utterances.
 
     Source:
         Paper, section 3.1; systems.md, section 3 (draws, clipping, learning rate, pick of the epoch).
@@ -124,7 +129,10 @@ def fit(
 
 
 def adam(system: System, settings: Settings) -> torch.optim.Adam:
-    """The optimiser of every system: beta2 0.999, eps 1e-8, no weight decay (the released scripts pass one that is ignored)."""
+    """The optimiser of every system: beta2 0.999, eps 1e-8, no weight decay.
+
+    The released scripts pass a weight decay that is ignored.
+    """
     parameters = [p for network in system.networks().values() for p in network.parameters()]
     return torch.optim.Adam(parameters, lr=settings.lr, betas=(settings.beta1, 0.999), eps=1e-8, fused=True)
 
@@ -192,15 +200,17 @@ def _train(
         sizes.append(len(batch.y))
     if not steps:
         raise TrainingError(
-            f"no batch has {system.smallest_batch} utterances; expected more training utterances. Check the fold."
+            f"no batch has {system.smallest_batch} utterances; expected more training utterances. "
+            "Check the fold."
         )
     values = torch.stack(steps).cpu()  # (steps, losses)
     finite = values.isfinite()
     if not finite.all():
         first, which = (~finite).nonzero()[0].tolist()
         raise TrainingError(
-            f"{names[which]} is {values[first, which].item()} in epoch {epoch}, step {first + 1}; expected a finite loss. "
-            "Check the scale of the features; lower lr, or cmd_weight in pretraining (params.yaml)."
+            f"{names[which]} is {values[first, which].item()} in epoch {epoch}, step {first + 1}; "
+            "expected a finite loss. Check the scale of the features; lower lr, or cmd_weight in pretraining "
+            "(params.yaml)."
         )
     means = (values * torch.tensor(sizes)[:, None]).sum(0) / sum(sizes)
     return dict(zip(names, means.tolist(), strict=True))
@@ -213,7 +223,10 @@ def _over(
     module: nn.Module,
     precision: str,
 ) -> dict[str, Tensor]:
-    """Apply a function of sequences to many utterances, some at a time, in evaluation mode and without gradient."""
+    """Apply a function of sequences to many utterances, some at a time.
+
+    In evaluation mode and without gradient.
+    """
     module.eval()
     with torch.no_grad(), arithmetic(rows.device, precision):
         parts = [function(corpus.select(some)) for some in torch.split(rows, ROWS_AT_ONCE)]
@@ -233,7 +246,8 @@ def predict(
         precision: "float32" or "bf16".
 
     Returns:
-        Condition to prediction (n rows each, in the order of the corpus), and the features that must not collapse.
+        Condition to prediction (n rows each, in the order of the corpus), and the features that
+        must not collapse.
 
     Raises:
         TrainingError: if a logit is not finite.
@@ -256,7 +270,10 @@ def predict(
 
 
 def _validate(system: System, corpus: Corpus, precision: str) -> dict[str, float]:
-    """Score the validation utterances, pooled over the system's conditions, and look at what must not collapse."""
+    """Score the validation utterances, pooled over the system's conditions.
+
+    Looks also at what must not collapse.
+    """
     predictions, vital = predict(system, corpus, "validation", system.conditions, precision)
     y = corpus.y[corpus.rows["validation"]].repeat(len(predictions))
     O = torch.cat([prediction.O for prediction in predictions.values()])  # noqa: E741
@@ -282,8 +299,8 @@ def _collapsed(history: pd.DataFrame, n: int, on_collapse: str) -> list[str]:
     dead = [name.removeprefix("live_") for name in names if chosen[name] == 0]
     if dead and on_collapse == "stop":
         raise TrainingError(
-            f"{', '.join(dead)}: one output for all {n} validation utterances at the chosen epoch {int(chosen['epoch'])}; expected units that "
-            "vary. The encoder has collapsed: lower cmd_weight (params.yaml, pretrainings.invariant), or set on_collapse to warn "
-            "to go on and have it reported."
+            f"{', '.join(dead)}: one output for all {n} validation utterances at the chosen epoch "
+            f"{int(chosen['epoch'])}; expected units that vary. The encoder has collapsed: lower cmd_weight "
+            "(params.yaml, pretrainings.invariant), or set on_collapse to warn to go on and have it reported."
         )
     return dead

@@ -7,7 +7,10 @@ import torch
 
 
 def start(seed: int, threads: int) -> None:
-    """Fix the thread count, ask for deterministic algorithms, and seed the global generator (initial weights, dropout)."""
+    """Fix the thread count, ask for deterministic algorithms, and seed the global generator.
+
+    The generator draws initial weights and dropout.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS is not deterministic
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)

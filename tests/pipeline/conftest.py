@@ -1,0 +1,90 @@
+"""A small copy of this project: the real dvc.yaml and code, a tiny corpus, two epochs; reproduced once for all tests."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Project:
+    """A copy of the project in its own folder and git repository."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def run(self, *command, check=True, **environment):
+        """Run a command there; its output as text, its exit status in `returncode`."""
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "DVC_", "IFMMIN_"))}
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True,
+                              env={**clean, "DVC_NO_ANALYTICS": "true", **environment})
+        assert not check or done.returncode == 0, f"{command} exited {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+        return done
+
+    def stages_run(self, *command, **environment):
+        """Run a dvc command and list the stages that it says it ran."""
+        return re.findall(r"Running stage '([^']+)'", self.run("dvc", *command, **environment).stdout)
+
+    def commit(self, message):
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-q", "-m", message)
+
+    def read(self, path):
+        return (self.folder / path).read_text("utf-8")
+
+    def clone(self, folder):
+        """Clone the committed state, without its cache."""
+        subprocess.run(["git", "clone", "-q", str(self.folder), str(folder)], check=True)
+        return configured(Project(folder))
+
+
+def configured(project):
+    project.run("git", "config", "user.name", "test")
+    project.run("git", "config", "user.email", "test@localhost")
+    return project
+
+
+def shrink(params):
+    """Make the demonstration a matter of seconds; what is learned does not matter here."""
+    content = yaml.safe_load(params.read_text("utf-8"))
+    content["synthesize"] |= {"utterances_per_speaker": 16, "sizes": {"a": 6, "v": 5, "t": 7}}
+    content["model"] |= {"hidden": 8, "filters": 8, "autoencoder": [16, 8, 4], "classifier": [8, 8]}
+    for group in ("pretrain", "train"):
+        content[group] |= {"epochs_constant": 1, "epochs_decay": 1, "on_collapse": "warn"}
+    params.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
+
+
+def copied(folder):
+    """Copy the files of the working tree that git knows or would add, and commit them in a repository of their own."""
+    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
+                            capture_output=True, text=True).stdout.split("\n")
+    for name in filter(None, listed):
+        if (ROOT / name).is_file() and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    project = Project(folder)
+    project.run("git", "init", "-q")
+    return configured(project)
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory):
+    """The small project after one `dvc repro`, committed. Tests clone or copy it; they do not change it."""
+    project = copied(tmp_path_factory.mktemp("project"))
+    shrink(project.folder / "params.yaml")
+    project.commit("small")
+    project.run("dvc", "repro")
+    project.commit("reproduced")
+    return project
+
+
+@pytest.fixture
+def project(reproduced, tmp_path):
+    """A copy of the reproduced project, cache included, to change at will."""
+    shutil.copytree(reproduced.folder, tmp_path / "copy", symlinks=True)
+    return Project(tmp_path / "copy")
