@@ -1,4 +1,4 @@
-"""A pack in the MMIN layout with two sessions, small enough to be made anew for each test, and ways to run stages on it."""
+"""A pack in the MMIN layout, small enough to be made anew for each test, and ways to run stages on it."""
 
 import os
 import subprocess
@@ -10,6 +10,12 @@ import h5py
 import numpy as np
 import pytest
 import torch
+import yaml
+
+from ifmmin import systems
+from ifmmin.batches import Corpus
+from ifmmin.nn.encoders import Encoders
+from ifmmin.nn.sequences import Sequences
 
 ROOT = Path(__file__).parent.parent
 FILES = {"a": "A/comparE.h5", "v": "V/denseface.h5", "t": "L/bert_large.h5"}
@@ -40,18 +46,23 @@ class Pack:
 
     @property
     def ids(self):
+        """Its utterances, sorted."""
         return sorted(self.labels)
 
     def file(self, m):
+        """Path of a modality's features."""
         return self.folder / FILES[m]
 
     def target(self, fold, name):
+        """Path of a target file."""
         return self.folder / "target" / str(fold) / name
 
     def one_hot(self, ids):
+        """Labels of utterances as the pack has them."""
         return np.eye(self.n_classes)[[self.labels[i] for i in ids]]
 
     def write(self):
+        """Write it, over what is there."""
         for m, arrays in self.x.items():
             self.file(m).parent.mkdir(parents=True, exist_ok=True)
             with h5py.File(self.file(m), "w") as file:
@@ -72,8 +83,8 @@ class Pack:
 def make_pack(folder):
     """Two sessions of two speakers, each with every class once, in four folds by IEMOCAP's rule.
 
-    An utterance's frames are its number plus a tenth of the frame's number, so that each array is known and none is zero;
-    v and t end in zero rows up to the longest.
+    An utterance's frames are its number plus a tenth of the frame's number, so that each is known and none is
+    zero; v and t end in zero rows up to the longest.
     """
     labels, x = {}, {m: {} for m in FILES}
     for s, speaker in enumerate(("Ses01F", "Ses01M", "Ses02F", "Ses02M")):
@@ -103,7 +114,7 @@ def make_pack(folder):
 
 
 def speaker_of(utterance_id):
-    """Session and the letter of the last part: Ses02F_impro01_M000 is Ses02M."""
+    """Join session and the letter of the last part: Ses02F_impro01_M000 is Ses02M."""
     return utterance_id[:5] + utterance_id.split("_")[-1][0]
 
 
@@ -122,7 +133,7 @@ class Stage:
 
 @pytest.fixture
 def stage(tmp_path):
-    """Run a stage script in a process of its own, in a folder of its own: stage("ingest", "--pack", folder, ...)."""
+    """Give a function that runs a stage script with arguments, in a process of its own, in tmp_path."""
 
     def run(script, *arguments):
         done = subprocess.run(
@@ -136,3 +147,105 @@ def stage(tmp_path):
         return Stage(done.returncode, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def settings():
+    """The repository's params.yaml as plain values, to be changed."""
+    return yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+
+
+@pytest.fixture
+def write_params(settings, tmp_path):
+    """Write params.yaml into tmp_path, with some values replaced, and give its path."""
+
+    def write(**changes):
+        path = tmp_path / "params.yaml"
+        path.write_text(yaml.safe_dump({**settings, **changes}, sort_keys=False), "utf-8")
+        return path
+
+    return write
+
+
+ENCODERS = {
+    "sizes": SIZES,
+    "hidden": 6,
+    "kernel_heights": [2, 3],
+    "filters": 4,
+    "text_dropout": 0.5,
+    "missing_steps": {"a": 4, "v": 3, "t": 2},
+    "invariance_depth": 1,
+    "invariance_activation": "leaky_relu",
+    "invariance_dropout": 0.0,
+}
+"""Settings of small encoders for features of the pack's sizes."""
+
+SYSTEM = {
+    "n_classes": 4,
+    "lambda1": 1.0,
+    "lambda2": 100.0,
+    "M": 2,
+    "autoencoder": [10, 8, 5],
+    "cascade": "every",
+    "residual_output": False,
+    "transition": False,
+    "distance": "rmse",
+    "classifier": [7, 6],
+    "dropout": 0.5,
+}
+"""Settings of a small IF-MMIN."""
+
+
+@pytest.fixture
+def new_encoders():
+    """Build small encoders from a seed, with some settings replaced."""
+
+    def build(seed=0, **changes):
+        torch.manual_seed(seed)
+        return Encoders(**{**ENCODERS, **changes})
+
+    return build
+
+
+@pytest.fixture
+def new_system(new_encoders):
+    """Build a small system by name from a seed, with some settings replaced; None takes a setting away."""
+
+    def build(name="if_mmin", seed=0, **changes):
+        values = {key: value for key, value in {**SYSTEM, **changes}.items() if value is not None}
+        return systems.load(name).build(encoders=new_encoders(seed), **values)
+
+    return build
+
+
+def draw_sequences(lengths, size, draw):
+    """Sequences of the given lengths, of standard normal frames."""
+    lengths = torch.as_tensor(lengths)
+    frames = torch.randn(int(lengths.sum()), size, generator=draw)
+    return Sequences(frames, torch.cumsum(lengths, 0) - lengths, lengths)
+
+
+@pytest.fixture
+def draw_x():
+    """Draw n utterances of unequal lengths, of the pack's sizes."""
+
+    def drawn(n, seed=0):
+        draw = torch.Generator().manual_seed(seed)
+        longest = {"a": 9, "v": 6, "t": 5}
+        return {
+            m: draw_sequences(torch.randint(1, longest[m] + 1, (n,), generator=draw), SIZES[m], draw)
+            for m in "avt"
+        }
+
+    return drawn
+
+
+@pytest.fixture
+def corpus(draw_x):
+    """60 utterances of four classes, each with frames of another mean: 36 train, 12 validate, 12 test."""
+    x, y = draw_x(60), torch.arange(60) % 4
+    for m in "avt":
+        means = torch.randn(4, SIZES[m], generator=torch.Generator().manual_seed(SIZES[m]))
+        x[m].frames.add_(2 * means[torch.repeat_interleave(y, x[m].lengths)])
+    rows = {"train": torch.arange(36), "validation": torch.arange(36, 48), "test": torch.arange(48, 60)}
+    return Corpus(x, y, rows)

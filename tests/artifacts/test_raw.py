@@ -6,11 +6,12 @@ import re
 import shutil
 
 import h5py
-import ingest
 import numpy as np
 import pandas as pd
 import pytest
 
+import ingest
+from conftest import SPLITS
 from ifmmin.artifacts import features, raw
 from ifmmin.files import ArtifactError
 
@@ -21,7 +22,7 @@ OTHER = "Ses02F_script01_1_M003"
 
 @pytest.fixture
 def refusal(pack, tmp_path):
-    """Ingest a pack that must be refused; give the sentences. The features folder must not be there afterwards."""
+    """Ingest a pack that must be refused; give the sentences. No features folder may be there afterwards."""
 
     def ingested():
         out = tmp_path / "features"
@@ -49,10 +50,12 @@ class Ingested:
     """A features folder, looked at by utterance."""
 
     def __init__(self, folder):
+        """Read its index."""
         self.folder = folder
         self.index = pd.read_parquet(folder / "index.parquet").set_index("utterance_id")
 
     def frames(self, m, utterance_id):
+        """Read what is stored of one utterance: [T, D]."""
         row = self.index.loc[utterance_id]
         return np.load(self.folder / f"{m}.npy")[row[f"{m}_offset"] :][: row[f"{m}_length"]]
 
@@ -256,9 +259,11 @@ class Bomb:
     """Makes a folder when it is unpickled."""
 
     def __init__(self, path):
+        """Name the folder."""
         self.path = path
 
     def __reduce__(self):
+        """Say what to call when unpickled."""
         return os.mkdir, (str(self.path),)
 
 
@@ -342,7 +347,7 @@ def test_external_storage_is_refused(pack, refusal, tmp_path):
 
 @pytest.mark.parametrize("name", ["../../x", "/etc/passwd", "..", "x/y", "x\\..\\y"])
 def test_an_id_is_never_a_path(pack, taken, name):
-    """Ids that look like paths are names: one that HDF5 can hold is taken, and nothing is written or read beside."""
+    """Ids that look like paths are names: one that HDF5 can hold is taken; nothing is written beside."""
     pack.write()
     held = "/" not in name
     for fold in pack.folds:
@@ -584,13 +589,13 @@ def test_an_empty_id_names_the_file_and_the_row(pack, refusal):
 
 @pytest.mark.parametrize(("split", "role"), [("trn", "train"), ("tst", "test")])
 def test_a_class_that_training_or_test_lacks_ends_split_with_code_1_and_its_name(
-    pack, taken, stage, tmp_path, split, role
+    pack, taken, stage, write_params, tmp_path, split, role
 ):
     """Without the sad ones of that split, fold 1 of the pack's target files has none there."""
     pack.folds[1][split] = [i for i in pack.folds[1][split] if pack.labels[i] != 3]
     pack.write()
     taken()
-    write_params(tmp_path, folds=[1], folds_from="pack")
+    write_params(folds=[1], split={"folds_from": "pack"})
 
     done = stage("split", "--params", "params.yaml", "--features", "features", "--out", "folds")
 
@@ -602,25 +607,10 @@ def test_a_class_that_training_or_test_lacks_ends_split_with_code_1_and_its_name
     assert not (tmp_path / "folds").exists()
 
 
-def write_params(folder, *, folds, folds_from):
-    """The repository's params.yaml with other folds."""
-    text = (ingest_root() / "params.yaml").read_text("utf-8")
-    text = re.sub(r"(?m)^folds:\n(  - \d+\n)+", f"folds: {folds}\n", text)
-    (folder / "params.yaml").write_text(
-        re.sub(r"(?m)^  folds_from: \w+", f"  folds_from: {folds_from}", text), "utf-8"
-    )
-
-
-def ingest_root():
-    from pathlib import Path
-
-    return Path(ingest.__file__).parent.parent
-
-
-def test_split_writes_the_folds_of_a_good_pack(pack, taken, stage, tmp_path):
+def test_split_writes_the_folds_of_a_good_pack(pack, taken, stage, write_params, tmp_path):
     pack.write()
     taken()
-    write_params(tmp_path, folds=[1, 4], folds_from="auto")
+    write_params(folds=[1, 4])
 
     done = stage("split", "--params", "params.yaml", "--features", "features", "--out", "folds")
 
@@ -832,10 +822,7 @@ def test_a_description_names_corpus_and_classes(pack, taken):
 
 
 def test_a_pack_that_is_written_reads_back_the_same(pack, tmp_path):
-    folds = {
-        fold: {dict(trn="train", val="validation", tst="test")[s]: ids for s, ids in splits.items()}
-        for fold, splits in pack.folds.items()
-    }
+    folds = {fold: {SPLITS[s]: ids for s, ids in splits.items()} for fold, splits in pack.folds.items()}
     targets = raw.Targets(pack.labels, folds, 4)
     source = {m: lambda m=m: iter(pack.x[m].items()) for m in "avt"}
 

@@ -1,1 +1,59 @@
 """The default form lives: on both corpora, and with text and visual features scaled by 0.2 to 3 (issue 3, item 5)."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import collapse
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+MOSI = ROOT.parent / "shared/packs/mosi"
+EPOCHS = {"epochs_constant": 5, "epochs_decay": 5}
+
+
+@pytest.fixture(scope="session", params=["embedded", "mosi"])
+def prepared(request, tmp_path_factory):
+    """Features and folds of a corpus, made by the stages themselves."""
+    folder = tmp_path_factory.mktemp(request.param)
+    pack = MOSI
+    if request.param == "embedded":
+        pack = folder / "pack"
+        stage("synthesize", "--params", ROOT / "params.yaml", "--out", pack, cwd=folder)
+    elif not MOSI.is_dir():
+        pytest.skip(f"{MOSI} is not there: the CMU-MOSI pack lies beside the project, not in it")
+    stage("ingest", "--pack", pack, "--out", folder / "features", cwd=folder)
+    stage("split", "--params", ROOT / "params.yaml", "--features", folder / "features", "--out", folder / "folds", cwd=folder)
+    return folder
+
+
+def stage(name, *arguments, cwd):
+    subprocess.run([sys.executable, ROOT / f"stages/{name}.py", *map(str, arguments)], cwd=cwd, check=True)
+
+
+@pytest.mark.parametrize("scale", [0.2, 1.0, 3.0])
+def test_encoders_stay_alive(prepared, scale):
+    """At least a twentieth of each encoder's units vary, and each H^m has a standard deviation above 0.02."""
+    data, n_classes = collapse.corpus(prepared / "features", prepared / "folds", 1, scale)
+
+    got = collapse.measure(data, n_classes, **EPOCHS)
+
+    for stage_, row in (("pretraining", got.pretraining), ("training", got.training)):
+        for feature in collapse.MEASURED:
+            assert row[f"live_{feature}"] >= 1 / 20, f"{stage_}: {feature} has {row[f'live_{feature}']:.1%} live units"
+        for feature in ("H_a", "H_v", "H_t"):
+            assert row[f"sd_{feature}"] > 0.02, f"{stage_}: {feature} deviates by {row[f'sd_{feature}']:.4f}"
+
+
+def test_the_papers_wording_collapses_and_the_history_shows_it(prepared):
+    """L_cmd without a weight and dropout in Enc': the text encoder gives one output, and the default would stop there."""
+    data, n_classes = collapse.corpus(prepared / "features", prepared / "folds", 1)
+    if prepared.name.startswith("mosi"):
+        pytest.skip("on MOSI's one-frame features the literal form does not die in ten epochs")
+
+    got = collapse.measure(data, n_classes, collapse.FORMS["to the letter"], **EPOCHS)
+
+    assert min(got.pretraining["live_h_t"], got.training["live_h_t"]) < 1 / 20

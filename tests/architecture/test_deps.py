@@ -1,0 +1,175 @@
+"""The cache key of a stage: its deps are what it imports, its params are what it reads."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import grimp
+import pytest
+
+from architecture.project import (
+    LIBRARY,
+    PACKAGE,
+    ROOT,
+    SCRIPTS,
+    STAGES,
+    body,
+    imports,
+    name,
+    params,
+    script,
+    stages,
+    tree,
+)
+
+ROOMS_LOADED_BY_NAME = ("systems", "pretrainings")
+BY_NAME = {
+    "import_module",
+    "__import__",
+    "exec",
+    "eval",
+    "runpy.run_module",
+    "runpy.run_path",
+    "util.find_spec",
+}
+
+
+@cache
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("ifmmin", cache_dir=None)
+
+
+def file(module: str) -> Path:
+    path = STAGES.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def known(imported: str) -> str:
+    """The module behind an imported name: `ifmmin.terms.MODALITIES` stands in `ifmmin.terms`."""
+    while imported not in graph().modules:
+        imported = imported.rpartition(".")[0]
+    return imported
+
+
+def closure(modules: set[str]) -> set[str]:
+    """The modules, what they import, and the packages above: Python runs those too."""
+    found = modules.union(*(graph().find_upstream_modules(module) for module in modules))
+    return found | {
+        ".".join(parts[:n]) for parts in (module.split(".") for module in found) for n in range(1, len(parts))
+    }
+
+
+def loaded(room: str, stage: str, system: str | None) -> set[str]:
+    """What a stage loads from a room by name: the first word behind its script, or any file of the room."""
+    word = stages()[stage]["cmd"].split()[2]
+    if word.startswith("-"):
+        return graph().find_children(f"ifmmin.{room}")
+    return {f"ifmmin.{room}.{system if word == '${item.system}' else word}"}
+
+
+def imported_files(stage: str, system: str | None) -> set[str]:
+    """Files of code that a stage runs; a package file without a statement is none."""
+    direct = {known(module) for module in imports(script(stage)) if module.split(".")[0] == "ifmmin"}
+    modules = closure(direct)
+    for room in ROOMS_LOADED_BY_NAME:
+        if f"ifmmin.{room}" in modules:
+            modules |= closure(loaded(room, stage, system))
+    paths = (file(module) for module in modules)
+    return {name(script(stage))} | {
+        name(path) for path in paths if path.name != "__init__.py" or body(tree(path))
+    }
+
+
+def code_deps(stage: str, system: str | None) -> set[str]:
+    deps = (dep.replace("${item.system}", str(system)) for dep in stages()[stage]["deps"])
+    return {dep for dep in deps if dep.startswith("stages/")}
+
+
+def as_dep(path: str, deps: set[str]) -> str:
+    """The dep that covers a file: itself, or the folder above it that is a dep."""
+    return next((str(p) for p in Path(path).parents if str(p) in deps), path)
+
+
+def cases() -> list[tuple[str, str | None]]:
+    """Each stage, and each system of params.yaml where a stage runs once per system."""
+    groups = {f"${{systems.{kind}}}": list(group) for kind, group in params()["systems"].items()}
+    every = [system for group in groups.values() for system in group]
+    found: list[tuple[str, str | None]] = []
+    for stage, content in stages().items():
+        matrix = content.get("matrix", {})
+        systems = groups.get(str(matrix["system"]), every) if "system" in matrix else [None]
+        found += [(stage, system) for system in systems]
+    return found
+
+
+@pytest.mark.parametrize(("stage", "system"), cases(), ids=lambda value: value or "")
+def test_deps_are_imports(stage, system):
+    """A folder among the deps stands for all of its files, of which one at least is imported."""
+    deps = code_deps(stage, system)
+
+    imported = {as_dep(path, deps) for path in imported_files(stage, system)}
+
+    assert sorted(imported - deps) == [], "imported, but not among the deps"
+    assert sorted(deps - imported) == [], "among the deps, but not imported"
+
+
+@pytest.mark.parametrize("stage", stages())
+def test_code_deps_exist(stage):
+    for system in {system for of, system in cases() if of == stage}:
+        missing = [dep for dep in code_deps(stage, system) if not (ROOT / dep).exists()]
+
+        assert missing == []
+
+
+def test_only_systems_and_pretrainings_are_loaded_by_name():
+    """Any other import by name would escape the test above."""
+    loaders = {
+        name(path)
+        for path in SCRIPTS + LIBRARY
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).removeprefix("importlib.") in BY_NAME
+    }
+
+    assert loaders == {name(PACKAGE / room / "__init__.py") for room in ROOMS_LOADED_BY_NAME}
+
+
+def test_every_script_but_preset_is_run_by_a_stage():
+    assert {script(stage) for stage in stages()} == set(SCRIPTS) - {STAGES / "preset.py"}
+
+
+def constants(path: Path) -> dict[str, tuple[str, ...]]:
+    """Module constants that are tuples of strings, starred ones resolved."""
+    found: dict[str, tuple[str, ...]] = {}
+    for node in tree(path).body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
+            values: list[str] = []
+            for item in node.value.elts:
+                values += found[item.value.id] if isinstance(item, ast.Starred) else [ast.literal_eval(item)]
+            found[node.targets[0].id] = tuple(values)
+    return found
+
+
+@pytest.mark.parametrize("stage", stages())
+def test_params_of_the_stage_are_params_of_its_script(stage):
+    assert stages()[stage].get("params", []) == list(constants(script(stage)).get("PARAMS", ()))
+
+
+@pytest.mark.parametrize("path", sorted({script(stage) for stage in stages()}), ids=name)
+def test_a_stage_reads_params_through_its_constant_alone(path):
+    reads = [
+        ast.unparse(node)
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "params.read"
+    ]
+
+    expected = ["params.read(args.params, *PARAMS)"] if "PARAMS" in constants(path) else []
+    assert reads == expected
+
+
+@pytest.mark.parametrize("stage", stages())
+def test_params_of_the_stage_are_keys_of_params_yaml(stage):
+    for key in stages()[stage].get("params", []):
+        value = params()
+        for part in key.split("."):
+            assert part in value, f"{stage}: {key}"
+            value = value[part]

@@ -1,0 +1,51 @@
+"""requirements.txt: exact versions of what is used, and nothing else."""
+
+import re
+import sys
+from importlib import metadata
+
+from architecture.project import LIBRARY, ROOT, SCRIPTS, imports
+
+TOOLS = {"dvc", "import-linter", "mypy", "pandas-stubs", "ruff", "types-PyYAML", "types-tqdm"}
+
+
+def lines() -> list[str]:
+    text = (ROOT / "requirements.txt").read_text("utf-8")
+    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def names() -> set[str]:
+    return {re.match(r"[\w.-]+", line)[0] for line in lines()}
+
+
+def imported() -> set[str]:
+    """Names that the package index knows of what stages/ and tests/ import."""
+    tests = (ROOT / "tests").rglob("*.py")
+    modules = {module.split(".")[0] for path in [*SCRIPTS, *LIBRARY, *tests] for module in imports(path)}
+    distributions = metadata.packages_distributions()
+    return {
+        name for module in modules - sys.stdlib_module_names for name in set(distributions.get(module, ()))
+    }
+
+
+def normal(distributions: set[str]) -> set[str]:
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in distributions}
+
+
+def test_every_requirement_is_imported_or_a_tool():
+    assert normal(names()) - normal(TOOLS) - normal(imported()) == set()
+
+
+def test_every_import_is_required():
+    """What comes along with another package today may not come along tomorrow."""
+    assert normal(imported()) - normal(names()) == set()
+
+
+def test_every_requirement_has_its_exact_version():
+    loose = [line for line in lines() if not re.fullmatch(r"[\w.-]+==\d[\w.+!-]*", line)]
+
+    assert loose == []
+
+
+def test_torch_is_the_one_that_made_the_lock():
+    assert "torch==2.13.0" in lines()

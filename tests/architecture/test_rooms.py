@@ -1,0 +1,47 @@
+"""Who may import whom: the contracts stand in pyproject.toml."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from architecture.project import LIBRARY, ROOT, SCRIPTS, STAGES, imports, name
+
+
+def test_the_rooms_keep_their_contracts():
+    lint_imports = Path(sys.executable).with_name("lint-imports")
+
+    run = subprocess.run(
+        [lint_imports, "--no-cache", "--no-logo"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(STAGES)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_nobody_imports_a_script():
+    stems = {path.stem for path in SCRIPTS}
+
+    found = [
+        f"{name(path)} imports {module}"
+        for path in SCRIPTS + LIBRARY
+        for module in imports(path)
+        if module.split(".")[0] in stems
+    ]
+
+    assert found == []
+
+
+def test_scripts_know_neither_dvc_nor_torch():
+    """DVC calls them; mathematics stands in the library."""
+    found = [
+        f"{name(path)} imports {module}"
+        for path in SCRIPTS
+        for module in imports(path)
+        if module.split(".")[0] in ("dvc", "dvclive", "torch")
+    ]
+
+    assert found == []

@@ -1,0 +1,44 @@
+"""Names of scripts, and how long code may be."""
+
+import ast
+import sys
+from importlib import metadata
+
+import pytest
+
+from architecture.project import LIBRARY, SCRIPTS, body, name, tree
+
+MAIN, FUNCTION, MODULE = 25, 40, 330
+
+
+def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of the body, docstring and signature left out."""
+    statements = body(function)
+    return statements[-1].end_lineno - statements[0].lineno + 1 if statements else 0
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=name)
+def test_no_script_shadows_a_module(path):
+    """Python puts stages/ first on the path, so `select.py` there would be everyone's select."""
+    assert path.stem not in sys.stdlib_module_names | metadata.packages_distributions().keys() | {"ifmmin"}
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=name)
+def test_main_is_short(path):
+    [main] = [node for node in tree(path).body if isinstance(node, ast.FunctionDef) and node.name == "main"]
+
+    assert length(main) <= MAIN
+
+
+@pytest.mark.parametrize("path", SCRIPTS + LIBRARY, ids=name)
+def test_functions_are_short(path):
+    functions = [node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef)]
+
+    too_long = {f"{f.name}, line {f.lineno}": length(f) for f in functions if length(f) > FUNCTION}
+
+    assert too_long == {}
+
+
+@pytest.mark.parametrize("path", SCRIPTS + LIBRARY, ids=name)
+def test_modules_are_short(path):
+    assert len(path.read_text("utf-8").splitlines()) <= MODULE

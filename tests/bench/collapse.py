@@ -1,0 +1,107 @@
+"""Which forms of invariant pretraining live: the measurements behind the README's table "The form that lives".
+
+    python tests/bench/collapse.py                        # on the embedded corpus, as `dvc repro split configure` left it
+    python tests/bench/collapse.py --features F --folds G --scale 3
+
+For each form: pretraining, then IF-MMIN, both with the epochs of params.yaml, and at their chosen epochs the share of live units and the
+standard deviation over the validation utterances (artifacts/histories.py), and the test UA from text alone. Minutes a form on one core.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "stages"))
+
+import configure  # noqa: E402 - the scripts and the library lie in stages/
+from ifmmin import batches, params, pretrainings, scoring, systems  # noqa: E402
+from ifmmin.artifacts import features, folds, scalings  # noqa: E402
+from ifmmin.nn.encoders import Encoders  # noqa: E402
+from ifmmin.training import loop, seeding  # noqa: E402
+
+FORMS = {
+    "default": {},
+    "L_cmd x 0.1": {"cmd_weight": 0.1},
+    "L_cmd x 1": {"cmd_weight": 1.0},
+    "LeakyReLU": {"invariance_activation": "leaky_relu"},
+    "LeakyReLU, L_cmd x 1": {"invariance_activation": "leaky_relu", "cmd_weight": 1.0},
+    "dropout 0.5 in Enc_t": {"text_dropout": 0.5},
+    "dropout 0.5 in Enc'": {"invariance_dropout": 0.5},
+    "to the letter": {"invariance_activation": "leaky_relu", "cmd_weight": 1.0, "invariance_dropout": 0.5, "text_dropout": 0.5},
+}
+MEASURED = ("h_a", "h_v", "h_t", "H_a", "H_v", "H_t")
+
+
+class Measured(NamedTuple):
+    """Live share and deviation at the chosen epochs of pretraining and training, and test UA by condition."""
+
+    pretraining: dict[str, float]
+    training: dict[str, float]
+    ua: dict[str, float]
+
+
+def corpus(features_folder, folds_folder, fold, scale=1.0):
+    """One fold, with visual and textual frames multiplied by `scale`; and the number of classes."""
+    read = features.read(features_folder)
+    frames = read.frames if scale == 1 else {m: x if m == "a" else x * np.float32(scale) for m, x in read.frames.items()}
+    scaling = scalings.read(folds_folder / f"{fold}_scaling.json")
+    roles = folds.read(folds_folder / f"{fold}.parquet")
+    return batches.corpus(read.index, frames, roles, scaling, torch.device("cpu")), len(read.classes)
+
+
+def resolved(change, fit):
+    """Settings of pretraining and of IF-MMIN as params.yaml has them, but for a change; a collapse is reported, not stopped."""
+    settings = params.read(ROOT / "params.yaml", *configure.PARAMS)
+    shared = {key: settings[key] for key in configure.SHARED}
+    found = []
+    for entry, module, group in ((settings["pretrainings"]["invariant"], pretrainings.load("invariant"), "pretrain"),
+                                 (settings["systems"]["invariant"]["if_mmin"], systems.load("if_mmin"), "train")):
+        accepts = configure.accepts(module)
+        entry = {**entry, **{key: value for key, value in change.items() if key in accepts}, **fit, "on_collapse": "warn"}
+        found.append(params.resolve(entry, accepts=accepts, shared=shared, model=settings["model"], fit=settings[group], where="bench"))
+    return found
+
+
+def measure(data, n_classes, change=None, *, seed=0, **fit):
+    """Pretrain and train one form on a corpus; `fit` overrides settings of both optimisations."""
+    pretrain, train = resolved(change or {}, fit)
+    silent = {"seed": seed, "precision": "float32", "on_epoch": lambda row: None}
+    seeding.start(seed, 1)
+    network = pretrainings.load("invariant").build(sizes=data.sizes(), n_classes=n_classes, **pretrain["build"])
+    first = loop.fit(network, data, loop.Settings(**pretrain["fit"]), **silent).history
+    seeding.start(seed, 1)
+    encoders = Encoders(**network.encoder_settings)
+    encoders.load_state_dict(network.encoders.state_dict())
+    system = systems.load("if_mmin").build(encoders=encoders, n_classes=n_classes, **train["build"])
+    second = loop.fit(system, data, loop.Settings(**train["fit"]), **silent).history
+    predicted, _ = loop.predict(system, data, "test", ("a", "v", "t", "avt"), "float32")
+    y = data.y[data.rows["test"]].numpy()
+    ua = {c: scoring.ua(y, p.O.argmax(1).numpy(), n_classes) for c, p in predicted.items()}
+    return Measured(*(history[history["chosen"] == 1].iloc[0].to_dict() for history in (first, second)), ua)
+
+
+def main():
+    """Print a line for each form."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--features", type=Path, default=ROOT / "data/features")
+    parser.add_argument("--folds", type=Path, default=ROOT / "data/folds")
+    parser.add_argument("--fold", type=int, default=1)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS))
+    args = parser.parse_args()
+    data, n_classes = corpus(args.features, args.folds, args.fold, args.scale)
+    sys.stdout.write("| form | live h^t, pretraining | live h^t, training | deviation of H^t, training | test UA {t} |\n|---|---:|---:|---:|---:|\n")
+    for name in args.forms:
+        got = measure(data, n_classes, FORMS[name])
+        sys.stdout.write(f"| {name} | {got.pretraining['live_h_t']:.0%} | {got.training['live_h_t']:.0%} | {got.training['sd_H_t']:.3f} "
+                         f"| {got.ua['t']:.2f} |\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""From features and a fold to sequences, masks and batches."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+
+from ifmmin import batches
+from ifmmin.terms import CONDITIONS
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def conditions(masks):
+    return ["".join(m for m, there in zip("avt", row, strict=True) if there) for row in masks.tolist()]
+
+
+def test_masks_are_uniform_over_the_six_conditions():
+    """Chi-square with 5 degrees of freedom; by chance it fails once in ten million draws."""
+    drawn = conditions(batches.draw_masks(12_000, generator()))
+
+    counts = [drawn.count(condition) for condition in CONDITIONS]
+    assert sum(counts) == 12_000
+    assert stats.chisquare(counts).pvalue > 1e-7
+
+
+def test_masks_of_neighbours_are_independent():
+    """All 36 ordered pairs of conditions are equally likely."""
+    drawn = conditions(batches.draw_masks(36_001, generator(1)))
+
+    pairs = pd.Series(list(pairwise(drawn))).value_counts()
+    assert len(pairs) == 36
+    assert stats.chisquare(pairs).pvalue > 1e-7
+
+
+def test_full_and_empty_input_are_never_drawn():
+    available = batches.draw_masks(12_000, generator(2)).sum(1)
+
+    assert set(available.tolist()) == {1, 2}
+
+
+def test_masks_come_from_the_generator_alone():
+    first = batches.draw_masks(50, generator(3))
+    torch.manual_seed(99)
+
+    assert torch.equal(batches.draw_masks(50, generator(3)), first)
+
+
+@pytest.mark.parametrize(("n", "size"), [(10, 3), (10, 10), (10, 32), (1, 2), (12, 4)])
+def test_batches_cover_each_position_once(n, size):
+    drawn = list(batches.draw_batches(n, size, 1, generator()))
+
+    assert sorted(torch.cat(drawn).tolist()) == list(range(n))
+    assert all(len(batch) == size for batch in drawn[:-1])
+
+
+def test_a_last_batch_of_one_is_left_out_where_two_are_needed():
+    """Ten in threes: 3, 3, 3 and a last one of 1."""
+    assert [len(b) for b in batches.draw_batches(10, 3, 1, generator())] == [3, 3, 3, 1]
+    assert [len(b) for b in batches.draw_batches(10, 3, 2, generator())] == [3, 3, 3]
+    assert [len(b) for b in batches.draw_batches(11, 3, 2, generator())] == [3, 3, 3, 2]
+
+
+def test_the_order_of_positions_does_not_depend_on_the_batch_size():
+    first = torch.cat(list(batches.draw_batches(23, 4, 1, generator())))
+
+    assert torch.equal(torch.cat(list(batches.draw_batches(23, 9, 1, generator()))), first)
+
+
+@pytest.fixture
+def fold():
+    """Three utterances of which the fold knows two; a has frames 1 3 | 5 | 7, two features."""
+    index = pd.DataFrame({"utterance_id": ["x", "y", "z"], "label": [2, 0, 1]})
+    for m in "avt":
+        index[f"{m}_offset"], index[f"{m}_length"] = [0, 2, 3], [2, 1, 1]
+    frames = {m: np.repeat(np.array([[1], [3], [5], [7]], np.float32), 2, axis=1) for m in "avt"}
+    roles = pd.DataFrame({"utterance_id": ["z", "x"], "role": ["test", "train"]})
+    scaling = (np.array([1.0, 3.0]), np.array([2.0, 1.0]))
+    return index, frames, roles, scaling
+
+
+def test_acoustic_frames_are_scaled_and_others_are_not(fold):
+    """(1, 3, 5, 7 - 1) / 2 and (1, 3, 5, 7 - 3) / 1."""
+    corpus = batches.corpus(*fold, torch.device("cpu"))
+
+    torch.testing.assert_close(
+        corpus.x["a"].frames, torch.tensor([[0.0, -2], [1, 0], [2, 2], [3, 4]]), rtol=0, atol=0
+    )
+    for m in "vt":
+        torch.testing.assert_close(corpus.x[m].frames, torch.from_numpy(fold[1][m]), rtol=0, atol=0)
+
+
+def test_scaling_leaves_the_features_as_they_are(fold):
+    batches.corpus(*fold, torch.device("cpu"))
+
+    np.testing.assert_array_equal(fold[1]["a"][:, 0], [1, 3, 5, 7])
+
+
+def test_rows_of_a_role_are_positions_in_the_index_and_others_have_none(fold):
+    corpus = batches.corpus(*fold, torch.device("cpu"))
+
+    assert {role: rows.tolist() for role, rows in corpus.rows.items()} == {
+        "train": [0],
+        "validation": [],
+        "test": [2],
+    }
+    assert corpus.y.tolist() == [2, 0, 1]
+    assert corpus.sizes() == {"a": 2, "v": 2, "t": 2}
+
+
+def test_selected_sequences_are_those_of_the_rows_in_their_order(fold):
+    corpus = batches.corpus(*fold, torch.device("cpu"))
+
+    chosen = corpus.select(torch.tensor([2, 0]))["v"]
+
+    assert chosen.padded()[..., 0].tolist() == [[7, 0], [1, 3]]

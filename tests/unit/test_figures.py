@@ -1,0 +1,138 @@
+"""Figures 3a and 3b, from tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+
+from ifmmin import figures
+
+SIX = ["a", "v", "t", "av", "at", "vt"]
+
+
+def keys(n):
+    """N utterances in each of seven conditions."""
+    return pd.DataFrame({"condition": np.repeat([*SIX, "avt"], n)})
+
+
+def test_a_sample_has_n_different_rows_of_each_of_the_six_conditions_and_none_of_the_full_input():
+    table = keys(30)
+
+    rows = figures.sample(table, 10, np.random.default_rng(0))
+
+    drawn = table["condition"].iloc[rows]
+    assert list(dict.fromkeys(drawn)) == SIX
+    assert drawn.value_counts().to_dict() == dict.fromkeys(SIX, 10)
+    assert len(set(rows.tolist())) == 60
+
+
+def test_a_sample_of_fewer_rows_than_asked_is_all_of_them():
+    rows = figures.sample(keys(3), 10, np.random.default_rng(0))
+
+    assert rows.tolist() == list(range(18))
+
+
+def test_conditions_are_drawn_each_on_its_own():
+    rows = figures.sample(keys(30), 10, np.random.default_rng(0)).reshape(6, 10) % 30
+
+    assert len({tuple(row) for row in rows.tolist()}) == 6
+
+
+def test_every_row_is_equally_likely_to_be_drawn():
+    """5 of 20 in 600 draws: each 150 times, give or take five deviations of sqrt(600 x 0.25 x 0.75)."""
+    draw = np.random.default_rng(0)
+    table = keys(20)
+
+    counts = np.zeros(140, int)
+    for _ in range(600):
+        counts[figures.sample(table, 5, draw)] += 1
+
+    assert np.abs(counts[:120] - 150).max() < 5 * np.sqrt(600 * 0.25 * 0.75)
+    assert not counts[120:].any()
+
+
+def histories():
+    return pd.DataFrame(
+        [
+            ("x", 1, 0, 1, 0, 4.0),
+            ("x", 1, 0, 2, 1, 2.0),
+            ("x", 2, 0, 1, 0, 6.0),
+            ("x", 2, 0, 2, 1, 5.0),
+            ("b", 1, 0, 1, 1, 1.0),
+        ],
+        columns=["system", "fold", "seed", "epoch", "chosen", "L_inv"],
+    )
+
+
+def test_curves_are_means_over_folds_and_seeds_in_the_order_of_systems():
+    """x: (4 + 6) / 2 and (2 + 5) / 2; b: 1."""
+    curves = figures.curves(histories())
+
+    assert curves.to_dict("list") == {
+        "system": ["x", "x", "b"],
+        "epoch": [1, 2, 1],
+        "L_inv": [5.0, 3.5, 1.0],
+    }
+
+
+def test_figure_3b_draws_the_mean_and_a_band_of_one_deviation():
+    """Epoch 1: 4, 6: 5 and sqrt 2; epoch 2: 2, 5: 3.5 and sqrt 4.5."""
+    runs = histories()[histories()["system"] == "x"]
+
+    axes = figures.figure_3b(runs, title="x").axes[0]
+
+    line = axes.lines[0]
+    np.testing.assert_allclose(line.get_xdata(), [1, 2])
+    np.testing.assert_allclose(line.get_ydata(), [5, 3.5])
+    band = axes.collections[0].get_paths()[0].vertices
+    for epoch, mean, sd in ((1, 5, np.sqrt(2)), (2, 3.5, np.sqrt(4.5))):
+        edges = band[band[:, 0] == epoch, 1]
+        np.testing.assert_allclose([edges.min(), edges.max()], [mean - sd, mean + sd])
+
+
+def test_figure_3b_of_a_single_run_is_its_curve():
+    runs = histories()[histories()["system"] == "b"]
+
+    axes = figures.figure_3b(runs, title="b").axes[0]
+
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [1])
+
+
+def figure_3a(H_prime, n):
+    table = pd.DataFrame({"condition": np.repeat(SIX, n)})
+    return figures.figure_3a(table, H_prime.astype(np.float32), seed=0, perplexity=30, title="x").axes[0]
+
+
+def test_figure_3a_shows_every_point_of_each_condition_in_a_colour_of_its_own():
+    axes = figure_3a(np.random.default_rng(0).standard_normal((42, 9)), 7)
+
+    assert [len(points.get_offsets()) for points in axes.collections] == [7] * 6
+    assert len({to_rgb(points.get_facecolor()[0][:3]) for points in axes.collections}) == 6
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "{a}",
+        "{v}",
+        "{t}",
+        "{a,v}",
+        "{a,t}",
+        "{v,t}",
+    ]
+
+
+def test_figure_3a_puts_like_features_together_and_keeps_groups_apart():
+    """Six groups far from each other: each point's nearest neighbour is of its own condition."""
+    centres = 100 * np.eye(6, 9)
+    H_prime = np.repeat(centres, 10, 0) + np.random.default_rng(0).standard_normal((60, 9))
+
+    axes = figure_3a(H_prime, 10)
+
+    points = np.concatenate([part.get_offsets().data for part in axes.collections])
+    distances = np.linalg.norm(points[:, None] - points[None], axis=2) + 1e9 * np.eye(60)
+    assert (distances.argmin(1) // 10 == np.arange(60) // 10).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.25, 0.3])
+def test_figure_3a_of_collapsed_features_is_drawn(value):
+    """A preset reports a collapse instead of stopping at it; then H' may be one point for all utterances."""
+    axes = figure_3a(np.full((42, 9), value), 7)
+
+    assert all(np.isfinite(points.get_offsets().data).all() for points in axes.collections)

@@ -1,0 +1,153 @@
+"""L_cmd, and the distance of L_img and L_inv."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from ifmmin.nn.losses import central_moment, cmd, cmd_loss, distance
+
+few = settings(max_examples=40, deadline=None)
+numbers = st.floats(-2, 2, width=32)
+
+
+def batches(columns=3):
+    return arrays.arrays(np.float64, st.tuples(st.integers(1, 6), st.just(columns)), elements=numbers)
+
+
+def straight(x, y, K):
+    """Equation 1 for one pair, in numpy."""
+    total = np.sqrt(((x.mean(0) - y.mean(0)) ** 2).sum())
+    for k in range(2, K + 1):
+        c_x, c_y = ((x - x.mean(0)) ** k).mean(0), ((y - y.mean(0)) ** k).mean(0)
+        total += np.sqrt(((c_x - c_y) ** 2).sum())
+    return total
+
+
+@pytest.mark.parametrize(("K", "value"), [(1, 0.0), (2, 1.0), (3, 1.0), (4, 2.0), (5, 2.0)])
+def test_cmd_by_hand(K, value):
+    """0, 2 and 1, 1: means 1 and 1; second moments 1 and 0; third 0, 0; fourth 1, 0; fifth 0, 0."""
+    assert cmd(torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [1.0]]), K).item() == value
+
+
+def test_cmd_takes_the_length_of_the_vector_over_coordinates():
+    """Means differ by (3, 4), all else is 0: 5."""
+    assert cmd(torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 0.0]]), 5).item() == 5
+
+
+def test_the_central_moment_is_biased():
+    """0, 1, 5 about 2: (4 + 1 + 9) / 3 and (-8 - 1 + 27) / 3."""
+    H = torch.tensor([[0.0], [1.0], [5.0]])
+
+    torch.testing.assert_close(central_moment(H, 2), torch.tensor([14 / 3]))
+    torch.testing.assert_close(central_moment(H, 3), torch.tensor([18 / 3]))
+
+
+@few
+@given(x=batches(), y=batches(), K=st.integers(1, 6))
+def test_cmd_agrees_with_equation_1(x, y, K):
+    assert cmd(torch.tensor(x), torch.tensor(y), K).item() == pytest.approx(straight(x, y, K), abs=1e-9)
+
+
+@few
+@given(x=batches(), y=batches())
+def test_cmd_is_symmetric(x, y):
+    x, y = torch.tensor(x), torch.tensor(y)
+
+    torch.testing.assert_close(cmd(x, y, 5), cmd(y, x, 5), rtol=0, atol=0)
+
+
+@few
+@given(x=batches())
+def test_cmd_of_equal_batches_is_zero_with_gradient_zero(x):
+    x = torch.tensor(x, requires_grad=True)
+
+    value = cmd(x, x.detach().clone(), 5)
+    value.backward()
+
+    assert value.item() == 0
+    assert torch.equal(x.grad, torch.zeros_like(x))
+
+
+@few
+@given(x=batches(), y=batches(), shift=arrays.arrays(np.float64, 3, elements=numbers))
+def test_cmd_of_batches_shifted_alike_stays(x, y, shift):
+    """float64: moments up to the fifth of numbers up to 4 keep nine digits."""
+    shifted = cmd(torch.tensor(x + shift), torch.tensor(y + shift), 5)
+
+    torch.testing.assert_close(shifted, cmd(torch.tensor(x), torch.tensor(y), 5), rtol=1e-7, atol=1e-7)
+
+
+@few
+@given(x=batches(), shift=arrays.arrays(np.float64, 3, elements=numbers), k=st.integers(2, 5))
+def test_higher_moments_do_not_see_a_shift(x, shift, k):
+    moved = central_moment(torch.tensor(x + shift), k)
+
+    torch.testing.assert_close(moved, central_moment(torch.tensor(x), k), rtol=0, atol=1e-9)
+
+
+@few
+@given(x=batches(), y=batches(), z=batches())
+def test_cmd_obeys_the_triangle_inequality(x, y, z):
+    x, y, z = (torch.tensor(part) for part in (x, y, z))
+
+    assert cmd(x, z, 5) <= cmd(x, y, 5) + cmd(y, z, 5) + 1e-9
+
+
+def test_the_cmd_loss_is_the_mean_over_the_three_pairs():
+    """Single rows 0, 3 and 7: only means differ, by 3, 7 and 4."""
+    H_m = {m: torch.tensor([[value]]) for m, value in (("a", 0.0), ("v", 3.0), ("t", 7.0))}
+
+    assert cmd_loss(H_m, 5).item() == pytest.approx(14 / 3)
+
+
+def test_the_cmd_loss_of_equal_modalities_has_gradient_zero():
+    H = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
+
+    cmd_loss(dict.fromkeys("avt", H), 5).backward()
+
+    assert torch.equal(H.grad, torch.zeros_like(H))
+
+
+def test_cmd_of_other_widths_is_refused():
+    with pytest.raises(ValueError, match="H_2 has 4 columns; expected 3, as H_1"):
+        cmd(torch.zeros(2, 3), torch.zeros(2, 4), 5)
+
+
+def test_cmd_of_no_moment_is_refused():
+    with pytest.raises(ValueError, match="K is 0; expected at least 1"):
+        cmd(torch.zeros(2, 3), torch.zeros(2, 3), 0)
+
+
+def test_distances_by_hand():
+    """Differences 3, 4, 0, 0: mean square 25 / 4, root 5 / 2."""
+    prediction, target = torch.tensor([[3.0, 5.0], [1.0, 1.0]]), torch.ones(2, 2) * torch.tensor([0.0, 1.0])
+    target[1] = 1
+
+    assert distance(prediction, target, "mse").item() == 25 / 4
+    assert distance(prediction, target, "rmse").item() == 5 / 2
+
+
+def test_the_gradient_of_rmse_is_the_difference_over_count_and_root():
+    """D sqrt(s / n) / dx = x / (n sqrt(s / n)): for 3, 4, 0, 0 that is 3 / 10, 4 / 10, 0, 0."""
+    x = torch.tensor([[3.0, 4.0], [0.0, 0.0]], requires_grad=True)
+
+    distance(x, torch.zeros(2, 2), "rmse").backward()
+
+    torch.testing.assert_close(x.grad, torch.tensor([[0.3, 0.4], [0.0, 0.0]]))
+
+
+@pytest.mark.parametrize("form", ["rmse", "mse"])
+def test_the_gradient_of_a_distance_of_zero_is_zero(form):
+    x = torch.ones(2, 3, requires_grad=True)
+
+    distance(x, torch.ones(2, 3), form).backward()
+
+    assert torch.equal(x.grad, torch.zeros(2, 3))
+
+
+def test_an_unknown_distance_is_refused():
+    with pytest.raises(ValueError, match="distance is 'mae'; expected 'rmse' or 'mse'"):
+        distance(torch.zeros(1, 1), torch.zeros(1, 1), "mae")

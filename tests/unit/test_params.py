@@ -1,0 +1,258 @@
+"""The schema of params.yaml."""
+
+import json
+import re
+
+import pytest
+
+import configure
+from ifmmin import params
+from ifmmin.params import ParamsError
+
+
+def faults(path):
+    with pytest.raises(ParamsError, match=re.escape(str(path))) as caught:
+        params.read(path, "folds")
+    return str(caught.value).splitlines()
+
+
+def test_read_hands_out_the_keys_asked_for_and_no_others(write_params):
+    path = write_params(lambda2=7.5, folds=[2, 1])
+
+    assert params.read(path, "lambda2", "folds") == {"lambda2": 7.5, "folds": [2, 1]}
+
+
+def test_read_hands_out_a_key_inside_a_group(write_params, settings):
+    path = write_params()
+
+    assert params.read(path, "figures.system") == {"figures.system": settings["figures"]["system"]}
+
+
+def test_groups_are_plain_dicts_with_the_file_s_values(write_params, settings):
+    assert params.read(write_params(), "model") == {"model": settings["model"]}
+
+
+def test_an_unknown_key_is_named(write_params):
+    lines = faults(write_params(lamda2=3))
+
+    assert len(lines) == 1
+    assert "key lamda2" in lines[0]
+    assert "not a known key" in lines[0]
+
+
+def test_an_unknown_key_of_a_group_is_named_with_its_group(write_params, settings):
+    lines = faults(write_params(model={**settings["model"], "hiden": 3}))
+
+    assert len(lines) == 1
+    assert "model.hiden" in lines[0]
+
+
+def test_a_missing_key_is_named(write_params, settings):
+    del settings["model"]["hidden"]
+
+    lines = faults(write_params())
+
+    assert len(lines) == 1
+    assert "model.hidden" in lines[0]
+    assert "missing" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("group", "key", "value"),
+    [
+        (None, "lambda1", -1),
+        (None, "lambda2", float("nan")),
+        (None, "lambda2", "100"),
+        (None, "K", 0),
+        (None, "M", 2.5),
+        (None, "folds", []),
+        (None, "folds", [0]),
+        (None, "folds", [1, 1]),
+        (None, "folds", 1),
+        (None, "seeds", [-1]),
+        (None, "seeds", [True]),
+        (None, "corpus", ""),
+        ("model", "hidden", 0),
+        ("model", "dropout", 1),
+        ("model", "cascade", "all"),
+        ("model", "kernel_heights", [3, 3]),
+        ("model", "transition", "no"),
+        ("train", "batch", 1),
+        ("train", "lr", 0),
+        ("train", "on_collapse", "ignore"),
+        ("pretrain", "beta1", 1.0),
+        ("split", "folds_from", "files"),
+        ("synthesize", "utterances_per_speaker", 7),
+        ("figures", "perplexity", -3),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_its_key(write_params, settings, group, key, value):
+    changes = {key: value} if group is None else {group: {**settings[group], key: value}}
+
+    lines = faults(write_params(**changes))
+
+    assert any(f"{group}.{key}" if group else key in line for line in lines), lines
+    assert all(f"{key}" in line for line in lines), lines
+
+
+def test_all_faults_of_the_file_are_reported_at_once(write_params, settings):
+    lines = faults(
+        write_params(lamda2=3, K=0, model={**settings["model"], "hidden": -1}, split={"folds_from": "files"})
+    )
+
+    assert len(lines) == 4, lines
+    for key in ("lamda2", "K is 0", "model.hidden is -1", "split.folds_from is 'files'"):
+        assert any(key in line for line in lines), (key, lines)
+
+
+def test_a_row_that_is_no_system_is_named(write_params, settings):
+    lines = faults(write_params(rows=[*settings["rows"], "transformer"]))
+
+    assert len(lines) == 1
+    assert "'transformer'" in lines[0]
+
+
+def test_a_row_twice_is_named(write_params, settings):
+    lines = faults(write_params(rows=[*settings["rows"], settings["rows"][0]]))
+
+    assert len(lines) == 1
+    assert f"'{settings['rows'][0]}' is listed twice" in lines[0]
+
+
+def test_a_system_in_two_groups_is_named(write_params, settings):
+    lines = faults(write_params(systems={**settings["systems"], "fusion": {"if_mmin": {}}}))
+
+    assert len(lines) == 1
+    assert "'if_mmin'" in lines[0]
+
+
+def test_a_figure_of_a_system_that_is_no_row_is_named(write_params, settings):
+    lines = faults(
+        write_params(rows=["if_mmin"], figures={**settings["figures"], "system": "if_mmin_no_inv"})
+    )
+
+    assert len(lines) == 1
+    assert "figures.system is 'if_mmin_no_inv'" in lines[0]
+
+
+@pytest.mark.parametrize("text", ["a: [1,", "- 1\n- 2\n", "", "just words"])
+def test_a_file_that_is_no_mapping_is_named(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text, "utf-8")
+
+    assert faults(path)
+
+
+def test_a_stage_ends_with_code_1_and_a_sentence_for_each_fault(write_params, stage, settings):
+    path = write_params(lamda2=3, K=0)
+
+    done = stage("configure", "--params", path, "--out", "configs")
+
+    assert done.code == 1
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 2, done.stderr
+
+
+# What a system reads.
+
+
+@pytest.fixture
+def resolve(settings):
+    def resolved(entry, accepts=("lambda2", "hidden", "dropout")):
+        return params.resolve(
+            entry,
+            accepts=accepts,
+            shared={key: settings[key] for key in ("lambda1", "lambda2", "K", "M")},
+            model=settings["model"],
+            fit=settings["train"],
+            where="params.yaml, key systems.invariant.x",
+        )
+
+    return resolved
+
+
+def test_a_config_holds_what_build_asks_for_and_nothing_else(resolve, settings):
+    config = resolve({})
+
+    assert config == {
+        "build": {
+            "lambda2": settings["lambda2"],
+            "hidden": settings["model"]["hidden"],
+            "dropout": settings["model"]["dropout"],
+        },
+        "fit": settings["train"],
+    }
+
+
+def test_an_entry_overrides_shared_values_model_and_fit(resolve):
+    config = resolve({"lambda2": 3, "hidden": 7, "lr": 0.5})
+
+    assert config["build"]["lambda2"] == 3
+    assert config["build"]["hidden"] == 7
+    assert config["fit"]["lr"] == 0.5
+
+
+def test_an_entry_may_state_what_nothing_else_does(resolve):
+    assert resolve({"cmd_weight": 0.5}, accepts=("cmd_weight",))["build"] == {"cmd_weight": 0.5}
+
+
+def test_an_entry_s_key_that_nothing_reads_is_refused(resolve):
+    with pytest.raises(ParamsError, match=r"systems\.invariant\.x: key 'lamda2' is read by nothing"):
+        resolve({"lamda2": 3})
+
+
+def test_an_entry_s_key_of_the_model_that_this_build_does_not_read_is_refused(resolve):
+    with pytest.raises(ParamsError, match="key 'filters' is read by nothing"):
+        resolve({"filters": 3})
+
+
+def test_a_value_that_nobody_states_is_named(resolve):
+    with pytest.raises(ParamsError, match="'cmd_weight' is stated nowhere"):
+        resolve({}, accepts=("cmd_weight",))
+
+
+@pytest.mark.parametrize(
+    ("entry", "shown"),
+    [({"hidden": 0}, "hidden is 0"), ({"lr": -1}, "lr is -1"), ({"batch": 1}, "batch is 1")],
+)
+def test_an_entry_s_value_out_of_range_is_named(resolve, entry, shown):
+    with pytest.raises(ParamsError, match=shown):
+        resolve(entry)
+
+
+@pytest.mark.parametrize("entry", [{"lambda2": -1}, {"lambda2": "much"}, {"M": 0}, {"K": 1.5}])
+def test_an_entry_s_value_of_a_shared_key_is_held_to_the_same_range(resolve, entry):
+    with pytest.raises(ParamsError, match=next(iter(entry))):
+        resolve(entry, accepts=("lambda2", "M", "K"))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"cmd_weight": -1}, {"cmd_weight": "small"}, {"cmd_warmup": -2}, {"cmd_warmup": "long"}]
+)
+def test_a_pretraining_s_value_out_of_range_is_named(settings, write_params, tmp_path, changes):
+    path = write_params(pretrainings={"invariant": {**settings["pretrainings"]["invariant"], **changes}})
+
+    with pytest.raises(ParamsError, match=next(iter(changes))):
+        configure.main(["--params", str(path), "--out", str(tmp_path / "configs")])
+
+
+def test_configure_writes_the_settings_of_each_system_and_pretraining(settings, write_params, tmp_path):
+    """if_mmin_no_inv has its lambda2 from its file and does not read that of params.yaml."""
+    out = tmp_path / "configs"
+
+    configure.main(["--params", str(write_params()), "--out", str(out)])
+
+    systems = {name for group in settings["systems"].values() for name in group}
+    assert {path.stem for path in out.iterdir()} == systems | set(settings["pretrainings"])
+    builds = {path.stem: json.loads(path.read_text("utf-8"))["build"] for path in out.iterdir()}
+    assert builds["if_mmin"]["lambda2"] == settings["lambda2"]
+    assert "lambda2" not in builds["if_mmin_no_inv"]
+    assert "cascade" not in builds["if_mmin_no_cascade"]
+    assert "lambda2" not in builds["invariant"]
+
+
+def test_all_faults_of_an_entry_are_reported_at_once(resolve):
+    with pytest.raises(ParamsError, match="lamda2") as caught:
+        resolve({"lamda2": 3, "hidden": 0, "lr": -1})
+
+    assert len(str(caught.value).splitlines()) == 3

@@ -1,0 +1,119 @@
+"""Overlays on params.yaml."""
+
+import re
+import shutil
+
+import pytest
+import yaml
+
+from conftest import ROOT
+from ifmmin import params, presets
+from ifmmin.params import ParamsError
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the repository's params.yaml."""
+    return shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
+
+
+@pytest.fixture
+def overlay(tmp_path):
+    path = tmp_path / "overlay.yaml"
+
+    def write(text):
+        path.write_text(text, "utf-8")
+        return path
+
+    return write
+
+
+CHANGES = (
+    "folds: [3, 4, 5]\nlambda2: 12.5\nmodel:\n  hidden: 9\n  cascade: first\n  missing_steps:\n    a: 77\n"
+)
+
+
+def test_an_overlay_sets_its_values_and_leaves_all_others(copy, overlay, settings):
+    settings["folds"], settings["lambda2"] = [3, 4, 5], 12.5
+    settings["model"] |= {"hidden": 9, "cascade": "first"}
+    settings["model"]["missing_steps"]["a"] = 77
+
+    presets.apply(copy, overlay(CHANGES))
+
+    assert yaml.safe_load(copy.read_text("utf-8")) == settings
+
+
+def test_an_overlay_keeps_every_comment_and_the_order_of_keys(copy, overlay):
+    def comments(text):
+        return re.findall(r"# .*", text)
+
+    before = copy.read_text("utf-8")
+
+    presets.apply(copy, overlay(CHANGES))
+
+    after = copy.read_text("utf-8")
+    assert comments(after) == comments(before)
+    assert list(yaml.safe_load(after)) == list(yaml.safe_load(before))
+
+
+def test_an_overlay_changes_no_line_that_it_does_not_name(copy, overlay):
+    before = copy.read_text("utf-8").splitlines()
+
+    presets.apply(copy, overlay("lambda2: 12.5\n"))
+
+    after = copy.read_text("utf-8").splitlines()
+    different = [line for line, old in zip(after, before, strict=True) if line != old]
+    assert len(different) == 1
+    assert different[0].startswith("lambda2: 12.5")
+
+
+def test_an_overlay_laid_twice_is_the_same_as_once(copy, overlay):
+    presets.apply(copy, overlay(CHANGES))
+    once = copy.read_bytes()
+
+    presets.apply(copy, overlay(CHANGES))
+
+    assert copy.read_bytes() == once
+
+
+def test_an_overlay_with_another_laid_back_gives_the_same_bytes(copy, overlay, settings):
+    back = {
+        "folds": settings["folds"],
+        "lambda2": settings["lambda2"],
+        "model": {key: settings["model"][key] for key in ("hidden", "cascade", "missing_steps")},
+    }
+    before = copy.read_bytes()
+    presets.apply(copy, overlay(CHANGES))
+
+    presets.apply(copy, overlay(yaml.safe_dump(back)))
+
+    assert copy.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [("lamda2: 3\n", "lamda2"), ("lambda2: 3\nmodel:\n  hiden: 3\n", "model.hiden")],
+    ids=["top level", "inside a group"],
+)
+def test_a_key_that_params_does_not_have_is_refused_and_nothing_changes(copy, overlay, text, key):
+    before = copy.read_bytes()
+
+    with pytest.raises(ParamsError, match=re.escape(f"key {key} is not in params.yaml")):
+        presets.apply(copy, overlay(text))
+
+    assert copy.read_bytes() == before
+
+
+def test_a_shorter_list_keeps_the_comment_behind_it(copy, overlay):
+    copy.write_text("xs:  # first\n  - 1\n  - 2\n  - 3\n# second\ny: 1\n", "utf-8")
+
+    presets.apply(copy, overlay("xs: [7]\n"))
+
+    assert copy.read_text("utf-8") == "xs:  # first\n  - 7\n# second\ny: 1\n"
+
+
+@pytest.mark.parametrize("preset", sorted(ROOT.glob("presets/*.yaml")), ids=lambda path: path.stem)
+def test_every_committed_preset_gives_valid_parameters(copy, preset):
+    presets.apply(copy, preset)
+
+    params.read(copy)

@@ -1,0 +1,90 @@
+"""Sequences of unequal length without padding."""
+
+import pytest
+import torch
+
+from ifmmin.nn.sequences import GROUP_ROWS, Sequences, from_padded, silence
+
+
+@pytest.fixture
+def sequences():
+    """Lengths 2, 4, 1 of frames 0 ... 9 that lie out of order, overlap nothing and leave gaps."""
+    frames = torch.arange(10.0)[:, None] * torch.tensor([1.0, 10.0])
+    return Sequences(frames, torch.tensor([7, 1, 0]), torch.tensor([2, 4, 1]))
+
+
+def test_padded_by_hand(sequences):
+    assert sequences.padded()[..., 0].tolist() == [[7, 8, 0, 0], [1, 2, 3, 4], [0, 0, 0, 0]]
+    assert sequences.padded()[..., 1].tolist() == [[70, 80, 0, 0], [10, 20, 30, 40], [0, 0, 0, 0]]
+
+
+def test_padded_agrees_with_a_copy_sequence_by_sequence(draw_x):
+    for x in draw_x(37).values():
+        padded = x.padded()
+
+        for row, start, length in zip(padded, x.start.tolist(), x.lengths.tolist(), strict=True):
+            assert torch.equal(row[:length], x.frames[start : start + length])
+            assert not row[length:].any()
+        assert padded.shape[1] == max(x.lengths.tolist())
+
+
+def test_padded_is_at_least_as_long_as_asked(sequences):
+    assert sequences.padded(at_least=6).shape == (3, 6, 2)
+    assert not sequences.padded(at_least=6)[:, 4:].any()
+    assert sequences.padded(at_least=3).shape == (3, 4, 2)
+
+
+def test_frames_outside_every_sequence_are_not_read(sequences):
+    """Frames 5, 6 and 9 belong to none."""
+    expected = sequences.padded()
+    sequences.frames[[5, 6, 9]] = torch.nan
+
+    assert torch.equal(sequences.padded(), expected)
+
+
+def test_padded_is_a_copy(sequences):
+    sequences.padded().fill_(-1)
+
+    assert sequences.frames[3, 0] == 3
+
+
+def test_select_takes_rows_in_order_and_repeats(sequences):
+    chosen = sequences.select(torch.tensor([2, 1, 2]))
+
+    assert chosen.padded()[..., 0].tolist() == [[0, 0, 0, 0], [1, 2, 3, 4], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("n", [1, GROUP_ROWS, GROUP_ROWS + 1, 3 * GROUP_ROWS - 1])
+def test_groups_of_like_length_hold_each_sequence_once_shortest_first(draw_x, n):
+    x = draw_x(n)["a"]
+
+    groups = list(x.by_length())
+
+    rows = torch.cat([rows for rows, _ in groups])
+    assert sorted(rows.tolist()) == list(range(n))
+    lengths = x.lengths[rows]
+    assert torch.equal(lengths, lengths.sort().values)
+    assert all(len(rows) <= GROUP_ROWS for rows, _ in groups)
+    for rows, group in groups:
+        assert torch.equal(group.lengths, x.lengths[rows])
+        assert torch.equal(group.start, x.start[rows])
+
+
+def test_from_padded_and_padded_are_inverse():
+    x = torch.randn(3, 4, 2, generator=torch.Generator().manual_seed(0))
+
+    assert torch.equal(from_padded(x).padded(), x)
+
+
+def test_from_padded_leaves_frames_behind_a_length_out():
+    """Three rows of four frames, of which 1, 4 and 2 count; the others are NaN."""
+    lengths = torch.tensor([1, 4, 2])
+    x = torch.ones(3, 4, 2).masked_fill((torch.arange(4) >= lengths[:, None])[..., None], torch.nan)
+
+    assert from_padded(x, lengths).padded()[..., 0].tolist() == [[1, 0, 0, 0], [1, 1, 1, 1], [1, 1, 0, 0]]
+
+
+def test_silence_is_one_sequence_of_zeros():
+    x = silence(3, 2, torch.ones(1, dtype=torch.float64)).padded()
+
+    assert torch.equal(x, torch.zeros(1, 3, 2, dtype=torch.float64))

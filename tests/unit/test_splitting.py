@@ -1,0 +1,274 @@
+"""Folds and the scaling of one."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ifmmin import splitting
+
+CLASSES = ["angry", "happy", "neutral", "sad"]
+IEMOCAP = {"classes": CLASSES, "iemocap": True}
+OTHER = {"classes": CLASSES, "iemocap": False}
+SPEAKERS = ["Ses01F", "Ses01M", "Ses02F", "Ses02M"]
+
+
+@pytest.fixture
+def index():
+    """Each of four speakers says each class once: Ses01F-0 ... Ses02M-3."""
+    rows = [(f"{name}-{label}", name, label) for name in SPEAKERS for label in range(4)]
+    return pd.DataFrame(rows, columns=["utterance_id", "speaker", "label"])
+
+
+def pack_folds(index, by_fold):
+    """Target files from fold to (tested, validating) speaker; the others train."""
+    rows = [
+        (fold, i, {test: "test", validation: "validation"}.get(name, "train"))
+        for fold, (test, validation) in by_fold.items()
+        for i, name in zip(index["utterance_id"], index["speaker"], strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["fold", "utterance_id", "role"])
+
+
+RULE = {
+    1: ("Ses01F", "Ses01M"),
+    2: ("Ses01M", "Ses01F"),
+    3: ("Ses02F", "Ses02M"),
+    4: ("Ses02M", "Ses02F"),
+}
+
+
+@pytest.mark.parametrize(("fold", "test", "validation"), [(f, *roles) for f, roles in RULE.items()])
+def test_an_odd_fold_of_the_rule_tests_the_female_speaker_and_an_even_one_the_male(
+    index, fold, test, validation
+):
+    roles = splitting.rule_roles(index, fold).merge(index, on="utterance_id")
+
+    assert set(roles.loc[roles["role"] == "test", "speaker"]) == {test}
+    assert set(roles.loc[roles["role"] == "validation", "speaker"]) == {validation}
+    assert set(roles.loc[roles["role"] == "train", "speaker"]) == {*SPEAKERS} - {test, validation}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    speakers=st.lists(
+        st.tuples(st.integers(1, 9), st.sampled_from("FM")).map(lambda p: f"Ses{p[0]:02d}{p[1]}"), min_size=1
+    ),
+    fold=st.integers(1, 18),
+)
+def test_a_fold_of_the_rule_gives_each_utterance_one_role_and_no_speaker_two(speakers, fold):
+    table = pd.DataFrame({"utterance_id": [str(i) for i in range(len(speakers))], "speaker": speakers})
+
+    roles = splitting.rule_roles(table, fold)
+
+    assert list(roles["utterance_id"]) == list(table["utterance_id"])
+    assert roles["role"].isin(["train", "validation", "test"]).all()
+    assert len(set(zip(speakers, roles["role"], strict=True))) == len(set(speakers))
+
+
+def test_auto_follows_the_rule_on_iemocap_s_ids(index):
+    """The pack tests the other speaker of each session; the rule is followed."""
+    swapped = {fold: roles[::-1] for fold, roles in RULE.items()}
+
+    plan = splitting.plan(index, pack_folds(index, swapped), [1], IEMOCAP, folds_from="auto")
+
+    assert plan.faults == []
+    tested = plan.roles[1].loc[plan.roles[1]["role"] == "test", "utterance_id"]
+    assert set(tested.str[:6]) == {"Ses01F"}
+
+
+def test_the_rule_says_which_fold_of_the_pack_differs(index):
+    folds = pack_folds(index, RULE | {3: ("Ses02M", "Ses02F")})
+
+    plan = splitting.plan(index, folds, [1, 2, 3], IEMOCAP, folds_from="rule")
+
+    assert len(plan.warnings) == 1
+    assert "fold 3" in plan.warnings[0]
+
+
+def test_the_rule_agrees_in_silence_with_a_pack_that_follows_it(index):
+    plan = splitting.plan(index, pack_folds(index, RULE), [1, 2, 3, 4], IEMOCAP, folds_from="rule")
+
+    assert plan.warnings == []
+    assert plan.faults == []
+
+
+def test_the_rule_needs_no_target_files_of_a_fold(index):
+    """A pack with target files of fold 1 only still has folds 1 to 4 by the rule."""
+    folds = pack_folds(index, {1: RULE[1]})
+
+    plan = splitting.plan(index, folds, [1, 4], IEMOCAP, folds_from="auto")
+
+    assert plan.warnings == plan.faults == []
+    assert sorted(plan.roles) == [1, 4]
+
+
+def test_pack_follows_the_target_files_on_iemocap_too(index):
+    folds = pack_folds(index, RULE | {1: ("Ses02M", "Ses02F")})
+
+    plan = splitting.plan(index, folds, [1], IEMOCAP, folds_from="pack")
+
+    tested = plan.roles[1].loc[plan.roles[1]["role"] == "test", "utterance_id"]
+    assert set(tested.str[:6]) == {"Ses02M"}
+
+
+def test_auto_follows_the_pack_where_ids_are_others(index):
+    folds = pack_folds(index, {7: ("Ses02M", "Ses02F")})
+
+    plan = splitting.plan(index, folds, [7], OTHER, folds_from="auto")
+
+    assert plan.faults == []
+    assert list(plan.roles) == [7]
+    assert list(plan.roles[7]["utterance_id"]) == sorted(index["utterance_id"])
+
+
+def test_the_rule_on_other_ids_is_a_fault_that_names_the_key(index):
+    plan = splitting.plan(index, pack_folds(index, RULE), [1], OTHER, folds_from="rule")
+
+    assert plan.roles == {}
+    assert len(plan.faults) == 1
+    assert "split.folds_from is 'rule'" in plan.faults[0]
+
+
+def test_every_fold_that_does_not_exist_is_a_fault_that_says_which_do(index):
+    plan = splitting.plan(index, pack_folds(index, RULE), [1, 5, 11], IEMOCAP, folds_from="auto")
+
+    assert len(plan.faults) == 2
+    assert all(f"fold {n} does not exist" in f for n, f in zip((5, 11), plan.faults, strict=True))
+    assert all("1, 2, 3, 4" in f for f in plan.faults)
+
+
+def test_a_speaker_tested_twice_gets_a_warning_that_names_both_folds(index):
+    """Fold 4 tests Ses01F again, as fold 8 of the published pack repeats one; Ses02M is then never tested."""
+    folds = pack_folds(index, RULE | {4: ("Ses01F", "Ses02F")})
+
+    plan = splitting.plan(index, folds, [1, 2, 3, 4], IEMOCAP, folds_from="pack")
+
+    twice = [w for w in plan.warnings if "Ses01F" in w]
+    assert len(twice) == 1
+    assert "fold 4" in twice[0]
+    assert "fold 1" in twice[0]
+
+
+def test_a_speaker_never_tested_gets_a_warning(index):
+    folds = pack_folds(index, RULE | {4: ("Ses01F", "Ses02F")})
+
+    plan = splitting.plan(index, folds, [1, 2, 3, 4], IEMOCAP, folds_from="pack")
+
+    never = [w for w in plan.warnings if "Ses02M" in w]
+    assert len(never) == 1
+    assert "never" in never[0]
+    assert "1, 2, 3, 4" in never[0]
+
+
+def test_a_speaker_is_looked_at_over_all_folds_of_the_pack_not_only_those_asked_for(index):
+    folds = pack_folds(index, RULE)
+
+    assert splitting.plan(index, folds, [1], OTHER, folds_from="auto").warnings == []
+
+
+def test_a_speaker_in_training_and_in_test_gets_a_warning_that_names_the_fold(index):
+    folds = pack_folds(index, RULE)
+    folds.loc[(folds["fold"] == 2) & (folds["utterance_id"] == "Ses01M-0"), "role"] = "train"
+
+    plan = splitting.plan(index, folds, [2], OTHER, folds_from="pack")
+
+    assert len(plan.warnings) == 1
+    assert "fold 2" in plan.warnings[0]
+    assert "Ses01M" in plan.warnings[0]
+
+
+@pytest.mark.parametrize("role", ["train", "validation", "test"])
+def test_an_empty_role_is_one_fault_that_names_fold_and_role(index, role):
+    roles = splitting.rule_roles(index, 1)
+
+    found = splitting.faults(1, roles[roles["role"] != role], index, CLASSES)
+
+    assert len(found) == 1
+    assert f"fold 1: no utterance is in {role}" in found[0]
+
+
+@pytest.mark.parametrize("role", ["train", "test"])
+def test_a_class_that_training_or_test_lacks_is_a_fault_that_names_it(index, role):
+    roles = splitting.rule_roles(index, 3)
+    sad = roles["utterance_id"].str.endswith("-3")
+
+    found = splitting.faults(3, roles[~(sad & (roles["role"] == role))], index, CLASSES)
+
+    assert len(found) == 1
+    assert f"fold 3: class 'sad' has no utterance in {role}" in found[0]
+
+
+def test_validation_may_lack_a_class(index):
+    roles = splitting.rule_roles(index, 3)
+    sad = roles["utterance_id"].str.endswith("-3")
+
+    assert splitting.faults(3, roles[~(sad & (roles["role"] == "validation"))], index, CLASSES) == []
+
+
+def test_faults_of_folds_that_are_not_asked_for_do_not_count(index):
+    folds = pack_folds(index, RULE)
+    folds = folds[~((folds["fold"] == 2) & (folds["role"] == "test"))]
+
+    assert splitting.plan(index, folds, [1, 3], OTHER, folds_from="pack").faults == []
+    assert len(splitting.plan(index, folds, [1, 2], OTHER, folds_from="pack").faults) == 1
+
+
+# Scaling.
+
+
+def utterances(lengths, roles):
+    ends = np.cumsum(lengths)
+    ids = [f"u{i}" for i in range(len(lengths))]
+    index = pd.DataFrame({"utterance_id": ids, "a_offset": ends - lengths, "a_length": lengths})
+    return index, pd.DataFrame({"utterance_id": ids, "role": roles})
+
+
+def test_scaling_by_hand_over_training_frames_alone():
+    """Training frames 1, 3 (u0) and 5 (u2): mean 3, deviation sqrt((4 + 0 + 4) / 3). u1 is not looked at."""
+    frames = np.array([[1], [3], [np.nan], [np.inf], [5]], np.float32)
+    index, roles = utterances([2, 2, 1], ["train", "test", "train"])
+
+    mean, std = splitting.fit_scaling(frames, index, roles)
+
+    np.testing.assert_allclose(mean, [3])
+    np.testing.assert_allclose(std, [np.sqrt(8 / 3)])
+
+
+def test_scaling_agrees_with_numpy():
+    draw = np.random.default_rng(5)
+    lengths = draw.integers(1, 9, 30)
+    frames = (draw.standard_normal((lengths.sum(), 7)) * 10.0 ** np.arange(-3, 4) + 5).astype(np.float32)
+    parts = draw.choice(["train", "validation", "test"], 30)
+    index, roles = utterances(lengths, parts)
+    training = np.repeat(parts == "train", lengths)
+
+    mean, std = splitting.fit_scaling(frames, index, roles)
+
+    np.testing.assert_allclose(mean, frames[training].astype(np.float64).mean(0), rtol=1e-12)
+    np.testing.assert_allclose(std, frames[training].astype(np.float64).std(0), rtol=1e-9)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -7.3, 1e-20, 3e37])
+def test_a_constant_dimension_has_deviation_1_and_becomes_exactly_0(value):
+    """A rounded mean would give a deviation of about 1e-17 for 0.1, not 0; it varies in test only."""
+    frames = np.full((1000, 2), value, np.float32)
+    frames[:, 1] = np.arange(1000)
+    frames[600:, 0] = np.arange(400)
+    index, roles = utterances([300, 300, 400], ["train", "train", "test"])
+
+    mean, std = splitting.fit_scaling(frames, index, roles)
+
+    assert std[0] == 1
+    assert mean[0] == frames[0, 0]
+    assert std[1] > 100
+
+
+def test_scaling_leaves_the_mapped_frames_as_they_are():
+    frames = np.arange(12, dtype=np.float32).reshape(6, 2)
+    index, roles = utterances([6], ["train"])
+
+    splitting.fit_scaling(frames, index, roles)
+
+    np.testing.assert_array_equal(frames, np.arange(12).reshape(6, 2))
