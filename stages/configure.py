@@ -3,10 +3,8 @@
 They are files apart, so that a parameter retrains its readers alone.
 """
 
-import argparse
 import inspect
 from collections.abc import Sequence
-from pathlib import Path
 from types import ModuleType
 
 from ifmmin import entry, params, pretrainings, systems
@@ -27,11 +25,7 @@ def accepts(module: ModuleType) -> list[str]:
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--params", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args(argv)
-
+    args = entry.arguments(argv, __doc__, "--params", "--out")
     settings = params.read(args.params, *PARAMS)
     entries = [
         (f"systems.{kind}.{name}", systems.load(name), entry_, "train")

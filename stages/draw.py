@@ -1,57 +1,26 @@
-"""Reads the histories and H' that rows, folds and seeds name.
+"""Reads the histories and H' that params.yaml names. Writes figures 3a and 3b and training curves."""
 
-Writes figures 3a and 3b and the training curves.
-"""
-
-import argparse
 from collections.abc import Sequence
 from itertools import product
-from pathlib import Path
-
-import numpy as np
-import pandas as pd
 
 from ifmmin import entry, figures, params
 from ifmmin.artifacts import curves, histories, images, invariants
 
+INPUTS = ("--params", "--histories", "--invariants")
 PARAMS = ("folds", "seeds", "rows", "figures")
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("params", "histories", "invariants", "fig3a", "fig3b", "curves"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    args = parser.parse_args(argv)
-
+    args = entry.arguments(argv, __doc__, *INPUTS, "--fig3a", "--fig3b", "--curves")
     settings = params.read(args.params, *PARAMS)
-    shown, first = settings["figures"], (settings["folds"][0], settings["seeds"][0])
-    past = pd.concat(
-        [
-            histories.read(args.histories / system / f"{fold}-{seed}.csv").assign(
-                system=system, fold=fold, seed=seed
-            )
-            for system, fold, seed in product(settings["rows"], settings["folds"], settings["seeds"])
-        ]
-    )
+    shown, (fold, seed) = settings["figures"], (settings["folds"][0], settings["seeds"][0])
+    keys = product(settings["rows"], settings["folds"], settings["seeds"])
+    past = {key: histories.read(args.histories / key[0] / f"{key[1]}-{key[2]}.csv") for key in keys}
     curves.write(args.curves, figures.curves(past))
-    runs = past[past["system"] == shown["system"]]
-    images.write(
-        args.fig3b,
-        figures.figure_3b(
-            runs, title=f"L_inv of {shown['system']}, {runs.groupby(['fold', 'seed']).ngroups} runs"
-        ),
-    )
-
-    keys, H_prime = invariants.read(args.invariants / shown["system"] / f"{first[0]}-{first[1]}.parquet")
-    rows = figures.sample(keys, shown["utterances"], np.random.default_rng(shown["seed"]))
-    title = (
-        f"H' of {shown['system']}, fold {first[0]}, seed {first[1]}: "
-        f"{len(rows) // 6} test utterances a condition"
-    )
-    figure = figures.figure_3a(
-        keys.iloc[rows], H_prime[rows], seed=shown["seed"], perplexity=shown["perplexity"], title=title
-    )
-    images.write(args.fig3a, figure)
+    images.write(args.fig3b, figures.figure_3b(past, shown["system"]))
+    H_prime = invariants.read(args.invariants / shown["system"] / f"{fold}-{seed}.parquet")
+    run = f"{shown['system']}, fold {fold}, seed {seed}"
+    images.write(args.fig3a, figures.figure_3a(*H_prime, run, **shown))
 
 
 if __name__ == "__main__":

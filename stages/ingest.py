@@ -3,24 +3,18 @@
 Writes data/features.
 """
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from ifmmin import entry, indexing
-from ifmmin.artifacts import features, raw
+from ifmmin.artifacts import features, raw, raw_targets
 from ifmmin.files import ArtifactError
 from ifmmin.identifiers import is_iemocap
 from ifmmin.terms import MODALITIES
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pack", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args(argv)
-
-    targets, faults = raw.read_targets(args.pack)
+    args = entry.arguments(argv, __doc__, "--pack", "--out")
+    targets, faults = raw_targets.read(args.pack)
     ids = sorted(targets.labels)
     read = {m: raw.read_frames(args.pack, m, ids) for m in MODALITIES}
     faults += [fault for _, found in read.values() for fault in found]

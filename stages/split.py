@@ -1,8 +1,6 @@
 """Reads data/features and params.yaml (folds, split). Writes each fold's roles and its acoustic scaling."""
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from ifmmin import entry, params, splitting
 from ifmmin.artifacts import features, folds, scalings
@@ -12,12 +10,7 @@ PARAMS = ("folds", "split")
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--params", type=Path, required=True)
-    parser.add_argument("--features", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args(argv)
-
+    args = entry.arguments(argv, __doc__, "--params", "--features", "--out")
     settings = params.read(args.params, *PARAMS)
     index, corpus = features.read_index(args.features), features.read_corpus(args.features)
     plan = splitting.plan(

@@ -1,27 +1,22 @@
 """Reads params.yaml (synthesize). Writes the embedded corpus as a pack in the MMIN layout."""
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from ifmmin import entry, params, synthesis
-from ifmmin.artifacts import raw
+from ifmmin.artifacts import raw, raw_targets
 
 PARAMS = ("synthesize",)
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--params", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args(argv)
-
+    args = entry.arguments(argv, __doc__, "--params", "--out")
     said, frames = synthesis.corpus(params.read(args.params, *PARAMS)["synthesize"])
-    targets = raw.Targets(
+    targets = raw_targets.Targets(
         dict(zip(said.ids, said.labels, strict=True)), synthesis.folds(said), len(synthesis.SHARES)
     )
     description = {"name": "embedded corpus", "classes": list(raw.IEMOCAP_CLASSES), "synthetic": True}
-    raw.write(args.out, frames, targets, description)
+    raw.write(args.out, frames, description)
+    raw_targets.write(args.out, targets)
 
 
 if __name__ == "__main__":

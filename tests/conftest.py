@@ -248,4 +248,5 @@ def corpus(draw_x):
         means = torch.randn(4, SIZES[m], generator=torch.Generator().manual_seed(SIZES[m]))
         x[m].frames.add_(2 * means[torch.repeat_interleave(y, x[m].lengths)])
     rows = {"train": torch.arange(36), "validation": torch.arange(36, 48), "test": torch.arange(48, 60)}
-    return Corpus(x, y, rows)
+    ids = np.array([f"u{i:02d}" for i in range(60)], dtype=object)
+    return Corpus(x, y, rows, ids, ["angry", "happy", "neutral", "sad"])

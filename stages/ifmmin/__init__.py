@@ -1,6 +1,10 @@
-"""IF-MMIN, reproducible: a library of rooms with one direction of knowledge.
+"""IF-MMIN, reproducible: a library of rooms, each of which knows those below it and none beside it.
 
-terms < files, params < artifacts | splitting, scoring, corpora | nn < pretrainings, systems | batches <
-training < figures. The scripts beside this package are the stages of dvc.yaml; each reads files, calls one
-function, writes files.
+    entry | presets | training
+    evaluating
+    artifacts | averaging | batches | figures | indexing | pretrainings | synthesis | systems
+    files | nn | params | scoring | splitting
+    errors | identifiers | terms
+
+The scripts beside this package are the stages of dvc.yaml; each reads files, calls the library, writes files.
 """

@@ -1,14 +1,13 @@
 """From the predictions of all runs to Table 1. Pure: tables in, tables out.
 
-Source: averages as in systems.md, section 4 (the paper: ten folds, three runs of each).
+Source: paper, section 3.1 (ten folds, three runs of each). The released
+auto/combine_results.py takes the better of two runs of each fold, on test data too.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from ifmmin import scoring
 from ifmmin.terms import CONDITIONS, FULL
@@ -94,9 +93,28 @@ def scores(runs: Mapping[tuple[str, int, int], pd.DataFrame], n_classes: int) ->
     return pd.concat(parts, ignore_index=True)
 
 
-def named(classes: Sequence[str], labels: ArrayLike) -> list[str]:
-    """Name class indices."""
-    return [classes[k] for k in np.asarray(labels)]
+def confusions(
+    runs: Mapping[tuple[str, int, int], pd.DataFrame], system: str, classes: Sequence[str]
+) -> dict[str, pd.DataFrame]:
+    """Pair actual and predicted classes, by name, over all folds and seeds of one system.
+
+    Args:
+        runs: (system, fold, seed) to predictions.
+        system: the one that is shown.
+        classes: class names in label order.
+
+    Returns:
+        For each of the six conditions: actual, predicted; a line for each test utterance and run.
+    """
+    shown = pd.concat([table for (name, _, _), table in runs.items() if name == system], ignore_index=True)
+    named = pd.DataFrame(
+        {
+            "condition": shown["condition"],
+            "actual": shown["label"].map(dict(enumerate(classes))),
+            "predicted": shown["predicted"].map(dict(enumerate(classes))),
+        }
+    )
+    return {c: named.loc[named["condition"] == c, ["actual", "predicted"]] for c in CONDITIONS}
 
 
 def notes(
@@ -114,8 +132,8 @@ def notes(
             collapsed.
     """
     found = [
-        f"{corpus['name']}; mean over {table['n_folds'].max()} folds, "
-        f"then over {table['n_seeds'].max()} seeds. "
+        f"{corpus['name']}; mean over folds ({table['n_folds'].max()}), "
+        f"then over seeds ({table['n_seeds'].max()}). "
         "Average: of the six conditions; {a,v,t} is the full input and no part of it."
     ]
     if corpus["synthetic"]:

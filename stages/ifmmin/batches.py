@@ -20,11 +20,15 @@ class Corpus(NamedTuple):
         x: modality to the sequences of all utterances, in the order of the index; acoustic frames are scaled.
         y: (N,) int64, target classes.
         rows: role to (n,) int64, the utterances that have it.
+        utterance_ids: (N,) their ids.
+        classes: class names in the order of the labels.
     """
 
     x: Mapping[str, Sequences]
     y: Tensor
     rows: Mapping[str, Tensor]
+    utterance_ids: NDArray[np.object_]
+    classes: list[str]
 
     def select(self, rows: Tensor) -> dict[str, Sequences]:
         """The sequences of the named utterances, (b,) int64."""
@@ -38,6 +42,7 @@ class Corpus(NamedTuple):
 def corpus(
     index: pd.DataFrame,
     frames: Mapping[str, NDArray[np.float32]],
+    classes: list[str],
     fold: pd.DataFrame,
     scaling: tuple[NDArray[np.float64], NDArray[np.float64]],
     device: torch.device,
@@ -47,6 +52,7 @@ def corpus(
     Args:
         index: utterance_id, label, and for each modality m_offset and m_length.
         frames: modality to [frames, D] float32, mapped.
+        classes: class names in the order of the labels.
         fold: utterance_id and role.
         scaling: mean and deviation of each acoustic dimension, fitted on this fold's training frames.
         device: where to.
@@ -72,7 +78,8 @@ def corpus(
         name: torch.from_numpy(np.flatnonzero(role == name)).to(device)
         for name in ("train", "validation", "test")
     }
-    return Corpus(x, _tensor(index["label"], device), rows)
+    ids = index["utterance_id"].to_numpy(object)
+    return Corpus(x, _tensor(index["label"], device), rows, ids, classes)
 
 
 def _tensor(column: "pd.Series[int]", device: torch.device) -> Tensor:

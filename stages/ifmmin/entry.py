@@ -4,6 +4,7 @@ The record goes to logs/<stage>.json, outside git and DVC: seconds in an output 
 time.
 """
 
+import argparse
 import json
 import logging
 import os
@@ -46,6 +47,25 @@ def run(main: Callable[[Sequence[str]], Mapping[str, Any] | None]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     _record({"seconds": round(time.perf_counter() - started, 3), **facts})
+
+
+def arguments(argv: Sequence[str], description: str | None, *names: str) -> argparse.Namespace:
+    """Read a stage's command line.
+
+    Args:
+        argv: the arguments.
+        description: the script's docstring.
+        names: of the arguments, all required; those with dashes are paths, --seed is a number, others words.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    for name in names:
+        if name == "--seed":
+            parser.add_argument(name, type=int, required=True)
+        elif name.startswith("--"):
+            parser.add_argument(name, type=Path, required=True)
+        else:
+            parser.add_argument(name)
+    return parser.parse_args(argv)
 
 
 def _record(facts: Mapping[str, Any]) -> None:

@@ -1,4 +1,6 @@
-"""Figures 3a and 3b of the paper, from tables. The figures are not saved here: they know no files."""
+"""Figures 3a and 3b of the paper, and training curves, from tables. Nothing is saved here."""
+
+from collections.abc import Mapping
 
 import matplotlib as mpl
 import numpy as np
@@ -6,22 +8,24 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits
 
 from ifmmin.terms import CONDITIONS
 
 COLOURS = dict(zip(CONDITIONS, mpl.color_sequences["tab10"], strict=False))
 
 
-def curves(histories: pd.DataFrame) -> pd.DataFrame:
+def curves(histories: Mapping[tuple[str, int, int], pd.DataFrame]) -> pd.DataFrame:
     """Average training histories over folds and seeds.
 
     Args:
-        histories: system, fold, seed, epoch and the columns of a history.
+        histories: (system, fold, seed) to history.
 
     Returns:
-        One line for each system (in their order of appearance) and epoch.
+        system, epoch and the mean of each other column but chosen; systems in their order of appearance.
     """
-    values = histories.drop(columns=["fold", "seed", "chosen"])
+    past = pd.concat([table.assign(system=system) for (system, _, _), table in histories.items()])
+    values = past.drop(columns="chosen")
     return values.groupby(["system", "epoch"], sort=False).mean().reset_index()
 
 
@@ -36,60 +40,71 @@ def sample(keys: pd.DataFrame, n: int, generator: np.random.Generator) -> NDArra
     Returns:
         Row numbers, in the order of the conditions.
     """
-    rows = {c: np.flatnonzero(keys["condition"] == c) for c in CONDITIONS}
-    return np.concatenate(
-        [np.sort(generator.choice(of, min(n, len(of)), replace=False)) for of in rows.values()]
-    )
+    rows = [np.flatnonzero(keys["condition"] == c) for c in CONDITIONS]
+    return np.concatenate([np.sort(generator.choice(of, min(n, len(of)), replace=False)) for of in rows])
 
 
 def figure_3a(
-    keys: pd.DataFrame, H_prime: NDArray[np.float32], *, seed: int, perplexity: float, title: str
+    keys: pd.DataFrame,
+    H_prime: NDArray[np.float32],
+    run: str,
+    *,
+    system: str,
+    utterances: int,
+    seed: int,
+    perplexity: float,
 ) -> Figure:
     """Draw t-SNE of H' under the six conditions, one colour each, all in one embedding and on one scale.
 
     Args:
-        keys: condition of each row.
+        keys: utterance_id and condition of each row.
         H_prime: (rows, 3 x hidden).
-        seed: of t-SNE.
+        run: whose rows they are, for the title.
+        system: the same system's name; one that has no H' cannot be drawn.
+        utterances: of each condition.
+        seed: of their draw and of t-SNE.
         perplexity: of t-SNE; lowered where there are too few rows.
-        title: what the points are.
+
+    Raises:
+        ValueError: if there are no rows.
 
     Source:
-        Paper, section 3.5, figure 3(a). The released script scales each condition by itself and drops points
-        by hand.
+        Paper, section 3.5, figure 3(a). The released script scales each condition by itself and drops
+        points by hand.
     """
-    plane = TSNE(
-        init="pca", perplexity=min(perplexity, (len(keys) - 1) / 3), random_state=seed
-    ).fit_transform(H_prime)
+    if not len(keys):
+        raise ValueError(
+            f"{system} has no invariant features H'; expected a system that has. Check figures.system."
+        )
+    rows = sample(keys, utterances, np.random.default_rng(seed))
+    shown = keys.iloc[rows]
+    embedding = TSNE(init="pca", perplexity=min(perplexity, (len(rows) - 1) / 3), random_state=seed)
+    with threadpool_limits(1):  # its threads wait for one another on a busy machine: 30 s in place of 2 s
+        plane = embedding.fit_transform(H_prime[rows])
     figure = Figure(figsize=(6.4, 5.2), dpi=150, layout="constrained")
     axes = figure.subplots()
     for condition, colour in COLOURS.items():
-        points = plane[(keys["condition"] == condition).to_numpy()]
-        axes.scatter(
-            points[:, 0],
-            points[:, 1],
-            s=12,
-            alpha=0.75,
-            linewidths=0,
-            color=colour,
-            label=f"{{{','.join(condition)}}}",
-        )
+        points = plane[(shown["condition"] == condition).to_numpy()]
+        label = f"{{{','.join(condition)}}}"
+        axes.scatter(points[:, 0], points[:, 1], s=12, alpha=0.75, linewidths=0, color=colour, label=label)
+    title = f"H' of {run}: {len(rows) // len(CONDITIONS)} test utterances a condition"
     axes.set(title=title, xlabel="t-SNE 1", ylabel="t-SNE 2", aspect="equal")
     axes.legend(title="available", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return figure
 
 
-def figure_3b(histories: pd.DataFrame, *, title: str) -> Figure:
+def figure_3b(histories: Mapping[tuple[str, int, int], pd.DataFrame], system: str) -> Figure:
     """Draw L_inv over the epochs: mean over folds and seeds, band of one standard deviation.
 
     Args:
-        histories: epoch and L_inv of every run of one system.
-        title: what the runs are.
+        histories: (system, fold, seed) to history.
+        system: the one that is drawn.
 
     Source:
         Paper, section 3.5, figure 3(b).
     """
-    by_epoch = histories.groupby("epoch")["L_inv"]
+    runs = [table for (name, _, _), table in histories.items() if name == system]
+    by_epoch = pd.concat(runs).groupby("epoch")["L_inv"]
     mean, spread = by_epoch.mean(), by_epoch.std(ddof=1).fillna(0)
     figure = Figure(figsize=(6.4, 4.2), dpi=150, layout="constrained")
     axes = figure.subplots()
@@ -97,6 +112,7 @@ def figure_3b(histories: pd.DataFrame, *, title: str) -> Figure:
         mean.index, mean - spread, mean + spread, alpha=0.25, linewidth=0, label="± one standard deviation"
     )
     axes.plot(mean.index, mean, marker="o", markersize=3, label="mean")
+    title = f"L_inv of {system}, {len(runs)} runs (folds and seeds)"
     axes.set(title=title, xlabel="epoch", ylabel="L_inv (mean over training utterances)")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)

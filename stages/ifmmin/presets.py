@@ -39,6 +39,12 @@ def _lay(content: Any, values: Mapping[str, Any], overlay: Path, above: str) -> 
         if isinstance(value, Mapping):
             _lay(content[key], value, overlay, f"{above}{key}.")
         elif isinstance(value, CommentedSeq):
-            content[key][:] = list(value)  # in place: the comment behind the key belongs to the old list
+            old = content[key]
+            below = old.ca.items.pop(
+                len(old) - 1, None
+            )  # the comment above the next key hangs on the last item
+            old[:] = list(value)
+            if below:
+                old.ca.items[len(old) - 1] = below
         else:
             content[key] = value

@@ -2,8 +2,8 @@
 
 Pure: tables in, tables out.
 
-Source: systems.md, section 1 (the rule that the published pack follows, but for its fold 8); paper,
-section 3 ("8:1:1").
+Source: the published pack, whose splits follow this rule but for its fold 8 (listed in
+zuzianto/Gender-Bias-Multimodal, dataset/summary.csv); paper, section 3 ("8:1:1").
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -80,6 +80,14 @@ def scores():
 
 def write_all(folder):
     """Write them all."""
+    write_tables(folder)
+    figure = Figure(figsize=(2, 2))
+    figure.subplots().plot([1, 2], [3, 1], label="λ")
+    images.write(folder / "figure.png", figure)
+
+
+def write_tables(folder):
+    """Write all but the figure, which takes most of the time."""
     for m, size in (("a", 3), ("v", 2), ("t", 1)):
         frames = np.arange(5 * size, dtype=np.float32).reshape(5, size) / 3
         features.write_frames(folder / "features", m, [frames[:2], frames[2:3], frames[3:]])
@@ -96,11 +104,9 @@ def write_all(folder):
     tables.write_nested(folder / "table1.json", averaging.nested(table))
     tables.write_table(folder / "table1.csv", table)
     tables.write_markdown(folder / "table1.md", table, ["A note."])
-    tables.write_confusion(folder / "confusion" / "a.csv", ["sad", "sad"], ["sad", "angry"])
+    pairs = pd.DataFrame({"actual": ["sad", "sad"], "predicted": ["sad", "angry"]})
+    tables.write_confusion(folder / "confusion" / "a.csv", pairs)
     curves.write(folder / "curves.csv", HISTORY.drop(columns="chosen"))
-    figure = Figure(figsize=(2, 2))
-    figure.subplots().plot([1, 2], [3, 1], label="λ")
-    images.write(folder / "figure.png", figure)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import pytest
 
 import ingest
 from conftest import SPLITS
-from ifmmin.artifacts import features, raw
+from ifmmin.artifacts import features, raw, raw_targets
 from ifmmin.files import ArtifactError
 
 ONE = "Ses01M_impro01_F000"
@@ -719,6 +719,21 @@ def test_ids_are_taken_as_bytes_or_text_in_a_list_or_a_column(pack, taken, shape
     assert list(taken().index.index) == pack.ids
 
 
+@pytest.mark.parametrize("as_bytes", [True, False], ids=["bytes", "text"])
+def test_ids_in_any_script_are_taken(pack, taken, as_bytes):
+    name = "Gespräch_感情_1"
+    for m in "avt":
+        pack.x[m][name] = pack.x[m].pop(ONE)
+    pack.write()
+    for fold, splits in pack.folds.items():
+        for split, ids in splits.items():
+            renamed = [name if i == ONE else i for i in ids]
+            array = np.array([i.encode() for i in renamed] if as_bytes else renamed)
+            np.save(pack.target(fold, f"{split}_int2name.npy"), array)
+
+    assert name in taken().index.index
+
+
 def test_other_files_beside_the_folds_are_left_alone(pack, taken):
     (pack.write().folder / "target" / "README").write_text("x", "utf-8")
     (pack.folder / "target" / ".cache").mkdir()
@@ -823,12 +838,13 @@ def test_a_description_names_corpus_and_classes(pack, taken):
 
 def test_a_pack_that_is_written_reads_back_the_same(pack, tmp_path):
     folds = {fold: {SPLITS[s]: ids for s, ids in splits.items()} for fold, splits in pack.folds.items()}
-    targets = raw.Targets(pack.labels, folds, 4)
+    targets = raw_targets.Targets(pack.labels, folds, 4)
     source = {m: lambda m=m: iter(pack.x[m].items()) for m in "avt"}
 
-    raw.write(tmp_path / "written", source, targets, {"name": "mine"})
+    raw.write(tmp_path / "written", source, {"name": "mine"})
+    raw_targets.write(tmp_path / "written", targets)
 
-    got, faults = raw.read_targets(tmp_path / "written")
+    got, faults = raw_targets.read(tmp_path / "written")
     assert faults == []
     assert got == targets
     for m in "avt":

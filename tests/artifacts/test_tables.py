@@ -58,6 +58,8 @@ def test_the_markdown_has_a_line_for_each_system_rounded_to_four_digits_with_the
 
 
 def test_confusion_pairs_are_class_names(tmp_path):
-    tables.write_confusion(tmp_path / "c.csv", ["sad", "sad"], ["sad", "angry"])
+    pairs = pd.DataFrame({"actual": ["sad", "sad"], "predicted": ["sad", "angry"]})
+
+    tables.write_confusion(tmp_path / "c.csv", pairs)
 
     assert (tmp_path / "c.csv").read_text("utf-8") == "actual,predicted\nsad,sad\nsad,angry\n"

@@ -26,7 +26,7 @@ from ifmmin.files import ArtifactError, write_parquet
 
 @pytest.fixture
 def written(tmp_path):
-    samples.write_all(tmp_path)
+    samples.write_tables(tmp_path)
     return tmp_path
 
 
@@ -48,7 +48,7 @@ def same(got, expected):
 def test_features_read_back_the_same(written):
     got = features.read(written / "features")
 
-    same(got.index, samples.INDEX)
+    same(got.table, samples.INDEX)
     assert got.classes == samples.CLASSES
     for m, size in (("a", 3), ("v", 2), ("t", 1)):
         expected = np.arange(5 * size, dtype=np.float32).reshape(5, size) / 3

@@ -1,10 +1,11 @@
-"""Which forms of invariant pretraining live: the measurements behind the README's table "The form that lives".
+"""Which forms of invariant pretraining live: the measurements behind the README's "The form that lives".
 
-    python tests/bench/collapse.py                        # on the embedded corpus, as `dvc repro split configure` left it
+    python tests/bench/collapse.py                  # on the embedded corpus, after `dvc repro split`
     python tests/bench/collapse.py --features F --folds G --scale 3
 
-For each form: pretraining, then IF-MMIN, both with the epochs of params.yaml, and at their chosen epochs the share of live units and the
-standard deviation over the validation utterances (artifacts/histories.py), and the test UA from text alone. Minutes a form on one core.
+For each form: pretraining, then IF-MMIN, both with the epochs of params.yaml; at their chosen epochs the share
+of live units and the standard deviation over the validation utterances (artifacts/histories.py); and the test
+UA from text alone. About a minute a form on one core.
 """
 
 import argparse
@@ -32,7 +33,12 @@ FORMS = {
     "LeakyReLU, L_cmd x 1": {"invariance_activation": "leaky_relu", "cmd_weight": 1.0},
     "dropout 0.5 in Enc_t": {"text_dropout": 0.5},
     "dropout 0.5 in Enc'": {"invariance_dropout": 0.5},
-    "to the letter": {"invariance_activation": "leaky_relu", "cmd_weight": 1.0, "invariance_dropout": 0.5, "text_dropout": 0.5},
+    "to the letter": {
+        "invariance_activation": "leaky_relu",
+        "cmd_weight": 1.0,
+        "invariance_dropout": 0.5,
+        "text_dropout": 0.5,
+    },
 }
 MEASURED = ("h_a", "h_v", "h_t", "H_a", "H_v", "H_t")
 
@@ -48,22 +54,43 @@ class Measured(NamedTuple):
 def corpus(features_folder, folds_folder, fold, scale=1.0):
     """One fold, with visual and textual frames multiplied by `scale`; and the number of classes."""
     read = features.read(features_folder)
-    frames = read.frames if scale == 1 else {m: x if m == "a" else x * np.float32(scale) for m, x in read.frames.items()}
+    frames = (
+        read.frames
+        if scale == 1
+        else {m: x if m == "a" else x * np.float32(scale) for m, x in read.frames.items()}
+    )
     scaling = scalings.read(folds_folder / f"{fold}_scaling.json")
     roles = folds.read(folds_folder / f"{fold}.parquet")
-    return batches.corpus(read.index, frames, roles, scaling, torch.device("cpu")), len(read.classes)
+    data = batches.corpus(read.table, frames, read.classes, roles, scaling, torch.device("cpu"))
+    return data, len(read.classes)
 
 
 def resolved(change, fit):
-    """Settings of pretraining and of IF-MMIN as params.yaml has them, but for a change; a collapse is reported, not stopped."""
+    """Settings of pretraining and of IF-MMIN as params.yaml has them, but for a change; no collapse stops."""
     settings = params.read(ROOT / "params.yaml", *configure.PARAMS)
     shared = {key: settings[key] for key in configure.SHARED}
     found = []
-    for entry, module, group in ((settings["pretrainings"]["invariant"], pretrainings.load("invariant"), "pretrain"),
-                                 (settings["systems"]["invariant"]["if_mmin"], systems.load("if_mmin"), "train")):
+    for entry, module, group in (
+        (settings["pretrainings"]["invariant"], pretrainings.load("invariant"), "pretrain"),
+        (settings["systems"]["invariant"]["if_mmin"], systems.load("if_mmin"), "train"),
+    ):
         accepts = configure.accepts(module)
-        entry = {**entry, **{key: value for key, value in change.items() if key in accepts}, **fit, "on_collapse": "warn"}
-        found.append(params.resolve(entry, accepts=accepts, shared=shared, model=settings["model"], fit=settings[group], where="bench"))
+        entry = {
+            **entry,
+            **{key: value for key, value in change.items() if key in accepts},
+            **fit,
+            "on_collapse": "warn",
+        }
+        found.append(
+            params.resolve(
+                entry,
+                accepts=accepts,
+                shared=shared,
+                model=settings["model"],
+                fit=settings[group],
+                where="bench",
+            )
+        )
     return found
 
 
@@ -72,7 +99,9 @@ def measure(data, n_classes, change=None, *, seed=0, **fit):
     pretrain, train = resolved(change or {}, fit)
     silent = {"seed": seed, "precision": "float32", "on_epoch": lambda row: None}
     seeding.start(seed, 1)
-    network = pretrainings.load("invariant").build(sizes=data.sizes(), n_classes=n_classes, **pretrain["build"])
+    network = pretrainings.load("invariant").build(
+        sizes=data.sizes(), n_classes=n_classes, **pretrain["build"]
+    )
     first = loop.fit(network, data, loop.Settings(**pretrain["fit"]), **silent).history
     seeding.start(seed, 1)
     encoders = Encoders(**network.encoder_settings)
@@ -87,7 +116,9 @@ def measure(data, n_classes, change=None, *, seed=0, **fit):
 
 def main():
     """Print a line for each form."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--features", type=Path, default=ROOT / "data/features")
     parser.add_argument("--folds", type=Path, default=ROOT / "data/folds")
     parser.add_argument("--fold", type=int, default=1)
@@ -95,12 +126,24 @@ def main():
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS))
     args = parser.parse_args()
     data, n_classes = corpus(args.features, args.folds, args.fold, args.scale)
-    sys.stdout.write("| form | live h^t, pretraining | live h^t, training | deviation of H^t, training | test UA {t} |\n|---|---:|---:|---:|---:|\n")
+    columns = (
+        "form",
+        "live h^t, pretraining",
+        "live h^t, training",
+        "deviation of H^t, training",
+        "test UA {t}",
+    )
+    show("| " + " | ".join(columns) + " |", "|---|" + "---:|" * 4)
     for name in args.forms:
         got = measure(data, n_classes, FORMS[name])
-        sys.stdout.write(f"| {name} | {got.pretraining['live_h_t']:.0%} | {got.training['live_h_t']:.0%} | {got.training['sd_H_t']:.3f} "
-                         f"| {got.ua['t']:.2f} |\n")
-        sys.stdout.flush()
+        live = f"{got.pretraining['live_h_t']:.0%} | {got.training['live_h_t']:.0%}"
+        show(f"| {name} | {live} | {got.training['sd_H_t']:.3f} | {got.ua['t']:.2f} |")
+
+
+def show(*lines):
+    """Print at once, since a form takes a minute."""
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

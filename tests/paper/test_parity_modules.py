@@ -1,4 +1,4 @@
-"""Parity of each module with the public reference implementations, number by number (fixtures a, b, d, e, f)."""
+"""Parity of each module with the public reference implementations (fixtures a, b, d, e, f)."""
 
 import numpy as np
 import pytest

@@ -61,7 +61,7 @@ def test_parity_scores_by_condition():
 
 
 def test_parity_folds_of_iemocap_by_rule():
-    """Speakers, sizes and class counts of each split of each fold are those of the published pack (but for its fold 8)."""
+    """Speakers, sizes and class counts of each split are those of the published pack (but for its fold 8)."""
     want = pd.read_csv(reference.FOLDER / "k_folds.csv")
     classes = ["angry", "happy", "neutral", "sad"]
     rows = []

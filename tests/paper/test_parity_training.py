@@ -1,4 +1,4 @@
-"""Parity of whole networks with the public code: outputs, losses, gradients, one clipped Adam step (fixtures g0 and g)."""
+"""Parity of whole networks: outputs, losses, gradients, one clipped Adam step (fixtures g0 and g)."""
 
 import numpy as np
 import pytest

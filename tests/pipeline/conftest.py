@@ -1,4 +1,4 @@
-"""A small copy of this project: the real dvc.yaml and code, a tiny corpus, two epochs; reproduced once for all tests."""
+"""A small copy of this project: the real dvc.yaml and code, a tiny corpus; reproduced once for all tests."""
 
 import os
 import re
@@ -16,14 +16,22 @@ class Project:
     """A copy of the project in its own folder and git repository."""
 
     def __init__(self, folder):
+        """Name its folder."""
         self.folder = folder
 
     def run(self, *command, check=True, **environment):
         """Run a command there; its output as text, its exit status in `returncode`."""
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "DVC_", "IFMMIN_"))}
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True,
-                              env={**clean, "DVC_NO_ANALYTICS": "true", **environment})
-        assert not check or done.returncode == 0, f"{command} exited {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            env={**clean, "DVC_NO_ANALYTICS": "true", **environment},
+        )
+        assert not check or done.returncode == 0, (
+            f"{command} exited {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+        )
         return done
 
     def stages_run(self, *command, **environment):
@@ -31,10 +39,12 @@ class Project:
         return re.findall(r"Running stage '([^']+)'", self.run("dvc", *command, **environment).stdout)
 
     def commit(self, message):
+        """Commit everything."""
         self.run("git", "add", "-A")
         self.run("git", "commit", "-q", "-m", message)
 
     def read(self, path):
+        """Read a file as text."""
         return (self.folder / path).read_text("utf-8")
 
     def clone(self, folder):
@@ -60,9 +70,14 @@ def shrink(params):
 
 
 def copied(folder):
-    """Copy the files of the working tree that git knows or would add, and commit them in a repository of their own."""
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
-                            capture_output=True, text=True).stdout.split("\n")
+    """Copy the files of the working tree that git knows or would add, into a repository of their own."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split("\n")
     for name in filter(None, listed):
         if (ROOT / name).is_file() and name != "dvc.lock":
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -43,11 +43,17 @@ def test_more_folds_grow_the_table_and_fewer_leave_no_stale_file_in_it(project):
     table = pd.read_csv(project.folder / "metrics/table1.csv")
 
     assert not [name for name in grown if name.startswith(("synthesize", "ingest", "configure"))]
-    assert {name.split("@")[1].split("-")[-2] for name in grown if name.startswith(("pretrain", "train", "evaluate"))} == {"3"}
+    assert {
+        name.split("@")[1].split("-")[-2]
+        for name in grown
+        if name.startswith(("pretrain", "train", "evaluate"))
+    } == {"3"}
     assert set(table["n_folds"]) == {3}
 
     params = yaml.safe_load(project.read("params.yaml"))
-    (project.folder / "params.yaml").write_text(yaml.safe_dump(params | {"folds": [2]}, sort_keys=False), "utf-8")
+    (project.folder / "params.yaml").write_text(
+        yaml.safe_dump(params | {"folds": [2]}, sort_keys=False), "utf-8"
+    )
     project.run("dvc", "repro")
     scores = pd.read_csv(project.folder / "metrics/scores.csv")
 
@@ -61,8 +67,17 @@ def test_one_fold_in_a_clean_clone_runs_its_ancestors_alone_and_gives_the_same_l
 
     ran = clone.stages_run("repro", "evaluate@if_mmin-1-0")
 
-    assert sorted(ran) == sorted(["synthesize", "ingest", "split", "configure", "pretrain_invariant@1-0", "train_invariant@if_mmin-1-0",
-                                  "evaluate@if_mmin-1-0"])
+    assert sorted(ran) == sorted(
+        [
+            "synthesize",
+            "ingest",
+            "split",
+            "configure",
+            "pretrain_invariant@1-0",
+            "train_invariant@if_mmin-1-0",
+            "evaluate@if_mmin-1-0",
+        ]
+    )
     assert clone.read("dvc.lock") == reproduced.read("dvc.lock")
 
 
@@ -75,7 +90,9 @@ def test_with_a_corpus_elsewhere_nothing_depends_on_synthesize(project, tmp_path
 
     assert "ingest" in ran
     assert "synthesize" not in ran
-    assert not [name for name in ran if name.startswith("train")], "the same pack elsewhere gives the same features"
+    assert not [name for name in ran if name.startswith("train")], (
+        "the same pack elsewhere gives the same features"
+    )
 
 
 def test_a_bad_pack_is_refused_before_any_training(project, tmp_path):
@@ -86,7 +103,9 @@ def test_a_bad_pack_is_refused_before_any_training(project, tmp_path):
     done = project.run("dvc", "repro", "aggregate", check=False)
     assert done.returncode == 0
     params = yaml.safe_load(project.read("params.yaml"))
-    (project.folder / "params.yaml").write_text(yaml.safe_dump(params | {"corpus": str(pack)}, sort_keys=False), "utf-8")
+    (project.folder / "params.yaml").write_text(
+        yaml.safe_dump(params | {"corpus": str(pack)}, sort_keys=False), "utf-8"
+    )
     done = project.run("dvc", "repro", "aggregate", check=False)
 
     assert done.returncode != 0
@@ -96,9 +115,10 @@ def test_a_bad_pack_is_refused_before_any_training(project, tmp_path):
 
 
 def test_a_new_system_is_one_file_and_its_params_lines_and_runs_alone(project):
-    source = "from functools import partial\n\nfrom ifmmin.nn import if_mmin\n\nPRETRAINING = \"invariant\"\n\n"
+    source = 'from functools import partial\n\nfrom ifmmin.nn import if_mmin\n\nPRETRAINING = "invariant"\n\n'
     (project.folder / "stages/ifmmin/systems/seventh.py").write_text(
-        f'"""A seventh row."""\n\n{source}build = partial(if_mmin.build, lambda1=0.0)\n', "utf-8")
+        f'"""A seventh row."""\n\n{source}build = partial(if_mmin.build, lambda1=0.0)\n', "utf-8"
+    )
     params = yaml.safe_load(project.read("params.yaml"))
     params["systems"]["invariant"]["seventh"] = {}
     params["rows"].append("seventh")
@@ -116,13 +136,13 @@ def test_figures_curves_and_confusion_matrices_are_drawn_by_dvc(reproduced):
     plots = json.loads(shown)
 
     assert not plots.get("errors"), plots["errors"]
-    names = " ".join(plots["data"] if "data" in plots else plots)
+    names = " ".join(plots.get("data", plots))
     for part in ("fig3a.png", "fig3b.png", "Loss", "Validation UA", "Confusion"):
         assert part in names, names
 
 
 def test_each_result_says_on_what_it_was_made(reproduced):
-    """Device and precision stand in each model's header; seconds, memory and processor in logs/, which git ignores."""
+    """What a stage cost and on what it ran stands in logs/, which git ignores."""
     record = json.loads(reproduced.read("logs/train_invariant@if_mmin-1-0.json"))
 
     assert record["device"] == "cpu"

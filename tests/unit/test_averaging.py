@@ -132,8 +132,29 @@ def test_every_run_is_scored_under_its_key():
     assert got.to_dict() == {("x", 1, 0): 1.0, ("x", 2, 0): 0.25, ("b", 1, 3): 0.0}
 
 
-def test_class_indices_are_named():
-    assert averaging.named(["sad", "happy"], [1, 0, 1]) == ["happy", "sad", "happy"]
+def test_confusion_pairs_are_those_of_one_system_over_its_runs_by_class_name():
+    """In condition a, two of four right in one run and four in the other; b is another system."""
+    runs = {
+        ("x", 1, 0): predictions({"a": 2, "v": 4}),
+        ("b", 1, 0): predictions({"a": 0}),
+        ("x", 2, 0): predictions({"a": 4, "avt": 0}),
+    }
+
+    pairs = averaging.confusions(runs, "x", ["sad", "happy"])
+
+    assert list(pairs) == SIX
+    assert [tuple(row) for row in pairs["a"].itertuples(index=False)] == [
+        ("sad", "sad"),
+        ("sad", "sad"),
+        ("sad", "happy"),
+        ("happy", "sad"),
+        ("sad", "sad"),
+        ("sad", "sad"),
+        ("sad", "sad"),
+        ("happy", "happy"),
+    ]
+    assert len(pairs["v"]) == 4
+    assert len(pairs["vt"]) == 0
 
 
 RUN = {

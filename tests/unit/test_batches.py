@@ -81,7 +81,7 @@ def fold():
     frames = {m: np.repeat(np.array([[1], [3], [5], [7]], np.float32), 2, axis=1) for m in "avt"}
     roles = pd.DataFrame({"utterance_id": ["z", "x"], "role": ["test", "train"]})
     scaling = (np.array([1.0, 3.0]), np.array([2.0, 1.0]))
-    return index, frames, roles, scaling
+    return index, frames, ["p", "q", "r"], roles, scaling
 
 
 def test_acoustic_frames_are_scaled_and_others_are_not(fold):
@@ -111,6 +111,8 @@ def test_rows_of_a_role_are_positions_in_the_index_and_others_have_none(fold):
     }
     assert corpus.y.tolist() == [2, 0, 1]
     assert corpus.sizes() == {"a": 2, "v": 2, "t": 2}
+    assert corpus.utterance_ids.tolist() == ["x", "y", "z"]
+    assert corpus.classes == ["p", "q", "r"]
 
 
 def test_selected_sequences_are_those_of_the_rows_in_their_order(fold):

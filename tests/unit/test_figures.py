@@ -51,22 +51,18 @@ def test_every_row_is_equally_likely_to_be_drawn():
     assert not counts[120:].any()
 
 
-def histories():
-    return pd.DataFrame(
-        [
-            ("x", 1, 0, 1, 0, 4.0),
-            ("x", 1, 0, 2, 1, 2.0),
-            ("x", 2, 0, 1, 0, 6.0),
-            ("x", 2, 0, 2, 1, 5.0),
-            ("b", 1, 0, 1, 1, 1.0),
-        ],
-        columns=["system", "fold", "seed", "epoch", "chosen", "L_inv"],
-    )
+def history(*values):
+    """A history whose L_inv is given epoch by epoch; its first epoch was chosen."""
+    epochs = range(1, len(values) + 1)
+    return pd.DataFrame({"epoch": epochs, "chosen": [int(e == 1) for e in epochs], "L_inv": values})
+
+
+RUNS = {("x", 1, 0): history(4.0, 2.0), ("x", 2, 0): history(6.0, 5.0), ("b", 1, 0): history(1.0)}
 
 
 def test_curves_are_means_over_folds_and_seeds_in_the_order_of_systems():
     """x: (4 + 6) / 2 and (2 + 5) / 2; b: 1."""
-    curves = figures.curves(histories())
+    curves = figures.curves(RUNS)
 
     assert curves.to_dict("list") == {
         "system": ["x", "x", "b"],
@@ -75,11 +71,18 @@ def test_curves_are_means_over_folds_and_seeds_in_the_order_of_systems():
     }
 
 
-def test_figure_3b_draws_the_mean_and_a_band_of_one_deviation():
-    """Epoch 1: 4, 6: 5 and sqrt 2; epoch 2: 2, 5: 3.5 and sqrt 4.5."""
-    runs = histories()[histories()["system"] == "x"]
+def test_curves_of_systems_with_other_losses_leave_those_empty():
+    runs = {("x", 1, 0): history(4.0), ("m", 1, 0): history(3.0).rename(columns={"L_inv": "L_cycle"})}
 
-    axes = figures.figure_3b(runs, title="x").axes[0]
+    curves = figures.curves(runs)
+
+    assert curves["L_inv"].fillna(-1).tolist() == [4, -1]
+    assert curves["L_cycle"].fillna(-1).tolist() == [-1, 3]
+
+
+def test_figure_3b_draws_the_mean_and_a_band_of_one_deviation_of_one_system():
+    """Epoch 1: 4, 6: 5 and sqrt 2; epoch 2: 2, 5: 3.5 and sqrt 4.5."""
+    axes = figures.figure_3b(RUNS, "x").axes[0]
 
     line = axes.lines[0]
     np.testing.assert_allclose(line.get_xdata(), [1, 2])
@@ -91,16 +94,30 @@ def test_figure_3b_draws_the_mean_and_a_band_of_one_deviation():
 
 
 def test_figure_3b_of_a_single_run_is_its_curve():
-    runs = histories()[histories()["system"] == "b"]
-
-    axes = figures.figure_3b(runs, title="b").axes[0]
+    axes = figures.figure_3b(RUNS, "b").axes[0]
 
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [1])
 
 
-def figure_3a(H_prime, n):
-    table = pd.DataFrame({"condition": np.repeat(SIX, n)})
-    return figures.figure_3a(table, H_prime.astype(np.float32), seed=0, perplexity=30, title="x").axes[0]
+def figure_3a(H_prime, n, utterances=100):
+    """Draw n rows in each of the six conditions, and n of the full input behind them."""
+    H_prime = np.concatenate([H_prime, H_prime[:n]]).astype(np.float32)
+    figure = figures.figure_3a(
+        keys(n), H_prime, "x, fold 1, seed 0", system="x", utterances=utterances, seed=0, perplexity=30
+    )
+    return figure.axes[0]
+
+
+def test_figure_3a_shows_as_many_points_of_each_condition_as_asked():
+    axes = figure_3a(np.random.default_rng(0).standard_normal((60, 9)), 10, utterances=7)
+
+    assert [len(points.get_offsets()) for points in axes.collections] == [7] * 6
+    assert "7 test utterances" in axes.get_title()
+
+
+def test_figure_3a_of_a_system_without_invariant_features_names_it():
+    with pytest.raises(ValueError, match="x has no invariant features"):
+        figures.figure_3a(keys(0), np.empty((0, 0)), "x", system="x", utterances=7, seed=0, perplexity=30)
 
 
 def test_figure_3a_shows_every_point_of_each_condition_in_a_colour_of_its_own():

@@ -462,3 +462,14 @@ def test_masks_of_the_loop_are_those_of_the_stream_masks(corpus, fit):
     stream = draw_masks(36, seeding.generator(3, "masks"))
     expected = dict(zip(corpus.x["a"].start.tolist(), map(tuple, stream.tolist()), strict=False))
     assert dict(seen(system)[1]) == expected
+
+
+def test_a_training_in_bf16_is_finite_and_leaves_float32_weights(new_system, corpus, fit_settings):
+    system = new_system()
+
+    fitted = loop.fit(system, corpus, fit_settings(), seed=0, precision="bf16", on_epoch=lambda row: None)
+
+    assert np.isfinite(fitted.history.to_numpy()).all()
+    assert {x.dtype for x in system.state_dict().values()} == {torch.float32}
+    predicted, _ = loop.predict(system, corpus, "test", (*CONDITIONS, "avt"), "bf16")
+    assert all(p.O.dtype == p.H_prime.dtype == torch.float32 for p in predicted.values())

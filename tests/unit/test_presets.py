@@ -104,6 +104,28 @@ def test_a_key_that_params_does_not_have_is_refused_and_nothing_changes(copy, ov
     assert copy.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["lambda2: {a: 1}\n", "lambda2: [1]\n", "model: 3\n", "folds: {a: 1}\n"],
+    ids=["group for a number", "list for a number", "number for a group", "group for a list"],
+)
+def test_a_value_of_another_shape_is_refused_and_nothing_changes(copy, overlay, text):
+    before = copy.read_bytes()
+
+    with pytest.raises(ParamsError, match=text.partition(":")[0]):
+        presets.apply(copy, overlay(text))
+
+    assert copy.read_bytes() == before
+
+
+def test_an_empty_overlay_changes_nothing(copy, overlay):
+    before = copy.read_bytes()
+
+    presets.apply(copy, overlay("# nothing\n"))
+
+    assert copy.read_bytes() == before
+
+
 def test_a_shorter_list_keeps_the_comment_behind_it(copy, overlay):
     copy.write_text("xs:  # first\n  - 1\n  - 2\n  - 3\n# second\ny: 1\n", "utf-8")
 

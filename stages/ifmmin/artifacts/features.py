@@ -15,9 +15,8 @@ Written by ingest. Read by split, pretrain, train and evaluate.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,17 +33,16 @@ INDEX = pa.schema(
 PACK_FOLDS = pa.schema([("fold", pa.int64()), ("utterance_id", pa.string()), ("role", pa.string())])
 
 
-@dataclass(frozen=True)
-class Features:
+class Features(NamedTuple):
     """What training and evaluation read of the corpus.
 
     Attributes:
-        index: the table of index.parquet.
+        table: index.parquet.
         frames: modality to [frames, D] float32, mapped from disk (copy on write).
         classes: class names in the order of the labels.
     """
 
-    index: pd.DataFrame
+    table: pd.DataFrame
     frames: dict[str, NDArray[np.float32]]
     classes: list[str]
 

@@ -38,9 +38,9 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     write_csv(path, table)
 
 
-def write_confusion(path: Path, actual: Sequence[str], predicted: Sequence[str]) -> None:
+def write_confusion(path: Path, pairs: pd.DataFrame) -> None:
     """Write the pairs that a confusion matrix counts."""
-    write_csv(path, pd.DataFrame({"actual": actual, "predicted": predicted}))
+    write_csv(path, pairs[["actual", "predicted"]])
 
 
 def write_markdown(path: Path, table: pd.DataFrame, notes: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """The encoders of one utterance: Enc_a, Enc_v, Enc_t and the invariance encoder Enc'. Paper, section 2.1.1.
 
 Padding reaches no state and no pool, so a prediction does not depend on batch mates (in the released code it
-does: systems.md, section 9). A missing modality is the encoder's answer to an all-zero sequence of one fixed
+does). A missing modality is the encoder's answer to an all-zero sequence of one fixed
 length, the same for every utterance: neither its content nor its length reaches the network.
 """
 

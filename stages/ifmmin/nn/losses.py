@@ -87,7 +87,7 @@ def distance(prediction: Tensor, target: Tensor, form: str) -> Tensor:
         ValueError: if the form is neither.
 
     Source:
-        Paper, section 2.2.2 (RMSE). Released code: MSE. See systems.md, section 6.
+        Paper, section 2.2.2 (RMSE). Released code: MSE.
     """
     difference = prediction - target
     if form == "rmse":

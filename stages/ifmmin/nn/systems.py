@@ -1,8 +1,9 @@
 """What the training loop asks of a network, whether it is pretraining or a row of Table 1."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
+import torch
 from torch import Tensor, nn
 
 from ifmmin.nn.sequences import Sequences
@@ -39,7 +40,7 @@ class Prediction(NamedTuple):
 
 
 class System(Protocol):
-    """A network that the loop can train and test. Implemented by torch modules; nothing is inherited."""
+    """A torch module that the loop can train and test; the last methods are the module's own."""
 
     smallest_batch: int
     """A last batch of fewer utterances is left out."""
@@ -66,3 +67,18 @@ class System(Protocol):
 
     def vital(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The features that must not collapse: name to (B, hidden)."""
+
+    def train(self, mode: bool = True) -> Self:
+        """Enter training mode."""
+
+    def eval(self) -> Self:
+        """Enter evaluation mode."""
+
+    def to(self, device: torch.device) -> Self:
+        """Move to a device."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The weights by name."""
+
+    def load_state_dict(self, state_dict: Mapping[str, Tensor]) -> object:
+        """Take weights by name."""

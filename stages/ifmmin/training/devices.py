@@ -5,6 +5,7 @@ Chosen at run time, recorded beside each result, no part of the experiment.
 
 import os
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 
@@ -48,3 +49,8 @@ def precision() -> str:
 def arithmetic(device: torch.device, precision: str) -> AbstractContextManager[None]:
     """The context in which networks run."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+def described(device: torch.device, threads: int) -> dict[str, Any]:
+    """What every result says of its run: kind of device, precision, threads."""
+    return {"device": device.type, "precision": precision(), "threads": threads}

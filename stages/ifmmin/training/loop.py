@@ -99,13 +99,12 @@ def fit(
             for all utterances.
 
     Source:
-        Paper, section 3.1; systems.md, section 3 (draws, clipping, learning rate, pick of the epoch).
+        Paper, section 3.1; draws, clipping and the pick of the epoch: released code, train_miss.py.
     """
-    module = _module(system)
     optimiser = adam(system, settings)
     order, masks = generator(seed, "order"), generator(seed, "masks")
-    targets = _over(corpus, corpus.rows["train"], system.targets, module, precision)
-    best, kept, history = -1.0, module.state_dict(), []
+    targets = _over(corpus, corpus.rows["train"], system.targets, system, precision)
+    best, kept, history = -1.0, system.state_dict(), []
     for epoch in range(1, settings.epochs + 1):
         rate = learning_rate(
             epoch, lr=settings.lr, constant=settings.epochs_constant, decay=settings.epochs_decay
@@ -118,11 +117,11 @@ def fit(
         if row["validation_ua"] > best:
             best, kept = (
                 row["validation_ua"],
-                {name: x.detach().clone() for name, x in module.state_dict().items()},
+                {name: x.detach().clone() for name, x in system.state_dict().items()},
             )
         history.append(row)
         on_epoch(row)
-    module.load_state_dict(kept)
+    system.load_state_dict(kept)
     table = pd.DataFrame(history)
     table.insert(1, "chosen", (table.index == table["validation_ua"].idxmax()).astype(int))
     return Fitted(table, _collapsed(table, len(corpus.rows["validation"]), settings.on_collapse))
@@ -148,12 +147,6 @@ def step(system: System, L: Tensor, optimiser: torch.optim.Optimizer, clip: floa
     for network in system.networks().values():
         nn.utils.clip_grad_norm_(network.parameters(), clip)
     optimiser.step()
-
-
-def _module(system: System) -> nn.Module:
-    if not isinstance(system, nn.Module):
-        raise TypeError(f"{type(system).__name__} is no torch module; expected a System that is one.")
-    return system
 
 
 def _epoch(
@@ -188,7 +181,7 @@ def _train(
     precision: str,
 ) -> dict[str, float]:
     """Run one epoch; the mean of each loss over its utterances."""
-    _module(system).train()
+    system.train()
     names: list[str] = []
     steps, sizes = [], []
     for batch in batches:
@@ -220,14 +213,14 @@ def _over(
     corpus: Corpus,
     rows: Tensor,
     function: Callable[[Mapping[str, Sequences]], dict[str, Tensor]],
-    module: nn.Module,
+    system: System,
     precision: str,
 ) -> dict[str, Tensor]:
     """Apply a function of sequences to many utterances, some at a time.
 
     In evaluation mode and without gradient.
     """
-    module.eval()
+    system.eval()
     with torch.no_grad(), arithmetic(rows.device, precision):
         parts = [function(corpus.select(some)) for some in torch.split(rows, ROWS_AT_ONCE)]
     return {name: torch.cat([part[name] for part in parts]).float() for name in parts[0]}
@@ -252,8 +245,7 @@ def predict(
     Raises:
         TrainingError: if a logit is not finite.
     """
-    module = _module(system)
-    encoded = _over(corpus, corpus.rows[role], system.encode, module, precision)
+    encoded = _over(corpus, corpus.rows[role], system.encode, system, precision)
     with torch.no_grad(), arithmetic(corpus.y.device, precision):
         predictions = {
             c: Prediction(p.O.float(), None if p.H_prime is None else p.H_prime.float())

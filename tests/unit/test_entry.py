@@ -1,0 +1,52 @@
+"""How a stage starts and ends."""
+
+import json
+
+import pytest
+
+import ingest
+
+
+@pytest.fixture
+def ingested(pack, tmp_path):
+    """A features folder in tmp_path, of a pack whose fold 4 tests Ses01F again, and Ses02M never."""
+    pack.folds[4]["tst"] = [i for i in pack.ids if i[:5] == "Ses01" and "_F0" in i]
+    pack.folds[4]["trn"] = [i for i in pack.ids if i[:5] == "Ses02" and "_M0" in i]
+    pack.folds[4]["val"] = [i for i in pack.ids if i[:5] == "Ses02" and "_F0" in i]
+    pack.write()
+    ingest.main(["--pack", str(pack.folder), "--out", str(tmp_path / "features")])
+    return tmp_path / "features"
+
+
+def split(stage, params, features):
+    return stage("split", "--params", params, "--features", features, "--out", "folds")
+
+
+def test_a_file_that_is_not_there_ends_a_stage_with_code_1_and_its_name(stage, write_params, tmp_path):
+    done = split(stage, write_params(), tmp_path / "nowhere")
+
+    assert done.code == 1
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert str(tmp_path / "nowhere") in done.stderr
+    assert not (tmp_path / "logs").exists()
+
+
+def test_split_warns_of_a_speaker_tested_twice_or_never_and_goes_on(stage, write_params, ingested, tmp_path):
+    done = split(stage, write_params(folds=[1], split={"folds_from": "pack"}), ingested)
+
+    assert done.code == 0, done.stderr
+    lines = done.stderr.splitlines()
+    assert any("warning" in x and "Ses01F" in x and "fold 4" in x and "fold 1" in x for x in lines), lines
+    assert any("warning" in x and "Ses02M" in x and "never" in x for x in lines), lines
+    assert (tmp_path / "folds" / "1.parquet").is_file()
+
+
+def test_what_a_stage_cost_is_recorded_outside_its_outputs(stage, write_params, ingested, tmp_path):
+    split(stage, write_params(folds=[1]), ingested)
+
+    record = json.loads((tmp_path / "logs" / "split.json").read_text("utf-8"))
+    assert record["stage"] == "split"
+    assert record["seconds"] > 0
+    assert record["peak_rss_bytes"] > 1e6
+    assert {"processor", "python", "torch", "numpy"} <= record.keys()
