@@ -8,19 +8,18 @@ from collections.abc import Sequence
 from ifmmin import entry, indexing
 from ifmmin.artifacts import features, raw, raw_targets
 from ifmmin.files import ArtifactError
-from ifmmin.identifiers import is_iemocap
 from ifmmin.terms import MODALITIES
 
 
 def main(argv: Sequence[str]) -> None:
     args = entry.arguments(argv, __doc__, "--pack", "--out")
     targets, faults = raw_targets.read(args.pack)
-    ids = sorted(targets.labels)
+    ids = sorted(targets.ids)
     read = {m: raw.read_frames(args.pack, m, ids) for m in MODALITIES}
-    faults += [fault for _, found in read.values() for fault in found]
+    corpus, about = raw.read_description(args.pack, ids, targets.n_classes)
+    faults += about + [fault for _, found in read.values() for fault in found]
     if faults:
         raise ArtifactError("\n".join(faults))
-    corpus = raw.read_description(args.pack, ids, targets.n_classes) | {"iemocap": is_iemocap(ids)}
     for m, (arrays, _) in read.items():
         features.write_frames(args.out, m, arrays)
     index = indexing.index(targets.labels, {m: [len(x) for x in arrays] for m, (arrays, _) in read.items()})

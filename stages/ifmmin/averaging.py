@@ -132,8 +132,8 @@ def notes(
             collapsed.
     """
     found = [
-        f"{corpus['name']}; mean over folds ({table['n_folds'].max()}), "
-        f"then over seeds ({table['n_seeds'].max()}). "
+        f"{corpus['name']}; mean over {_counted(table['n_folds'].max(), 'fold')}, "
+        f"then over {_counted(table['n_seeds'].max(), 'seed')}. "
         "Average: of the six conditions; {a,v,t} is the full input and no part of it."
     ]
     if corpus["synthetic"]:
@@ -156,3 +156,7 @@ def notes(
         if run["collapsed"]
     ]
     return found
+
+
+def _counted(n: int, thing: str) -> str:
+    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"

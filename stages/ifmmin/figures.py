@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
+from ifmmin.errors import UserError
 from ifmmin.terms import CONDITIONS
 
 COLOURS = dict(zip(CONDITIONS, mpl.color_sequences["tab10"], strict=False))
@@ -66,21 +67,19 @@ def figure_3a(
         perplexity: of t-SNE; lowered where there are too few rows.
 
     Raises:
-        ValueError: if there are no rows.
+        UserError: if there are no rows.
 
     Source:
         Paper, section 3.5, figure 3(a). The released script scales each condition by itself and drops
         points by hand.
     """
     if not len(keys):
-        raise ValueError(
+        raise UserError(
             f"{system} has no invariant features H'; expected a system that has. Check figures.system."
         )
     rows = sample(keys, utterances, np.random.default_rng(seed))
     shown = keys.iloc[rows]
-    embedding = TSNE(init="pca", perplexity=min(perplexity, (len(rows) - 1) / 3), random_state=seed)
-    with threadpool_limits(1):  # its threads wait for one another on a busy machine: 30 s in place of 2 s
-        plane = embedding.fit_transform(H_prime[rows])
+    plane = _plane(H_prime[rows], seed, perplexity)
     figure = Figure(figsize=(6.4, 5.2), dpi=150, layout="constrained")
     axes = figure.subplots()
     for condition, colour in COLOURS.items():
@@ -91,6 +90,16 @@ def figure_3a(
     axes.set(title=title, xlabel="t-SNE 1", ylabel="t-SNE 2", aspect="equal")
     axes.legend(title="available", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return figure
+
+
+def _plane(H_prime: NDArray[np.float32], seed: int, perplexity: float) -> NDArray[np.float32]:
+    """Embed by t-SNE; features that are all the same, as after a collapse, stay one point."""
+    if (H_prime == H_prime[0]).all():
+        return np.zeros((len(H_prime), 2), np.float32)
+    embedding = TSNE(init="pca", perplexity=min(perplexity, (len(H_prime) - 1) / 3), random_state=seed)
+    with threadpool_limits(1):  # threads wait for one another on a busy machine: 30 s in place of 2 s
+        plane: NDArray[np.float32] = embedding.fit_transform(H_prime)
+    return plane
 
 
 def figure_3b(histories: Mapping[tuple[str, int, int], pd.DataFrame], system: str) -> Figure:

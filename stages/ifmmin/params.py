@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from ifmmin.errors import UserError
 
@@ -122,17 +122,22 @@ class Figures(Group):
     perplexity: Rate
 
 
-class Params(Group):
+class Shared(Group):
+    """Values at the top level, where a user overrides them, that any system may read."""
+
+    lambda1: Weight
+    lambda2: Weight
+    K: Positive
+    M: Positive
+
+
+class Params(Shared):
     """The whole of params.yaml."""
 
     corpus: Annotated[str, Field(min_length=1)]
     folds: Annotated[list[Positive], Field(min_length=1), AfterValidator(_distinct)]
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_distinct)]
     rows: Annotated[list[Name], Field(min_length=1), AfterValidator(_distinct)]
-    lambda1: Weight
-    lambda2: Weight
-    K: Positive
-    M: Positive
     synthesize: Synthesize
     split: Split
     pretrainings: dict[Name, dict[str, Any]]
@@ -141,6 +146,30 @@ class Params(Group):
     pretrain: Fit
     train: Fit
     figures: Figures
+
+
+class Own(Group):
+    """Values that only an entry of systems or pretrainings holds."""
+
+    cmd_weight: Weight
+    cmd_warmup: Annotated[int, Field(ge=0)]
+
+
+def _optional(*groups: type[BaseModel]) -> dict[str, Any]:
+    """The fields of some groups, each of which may be left out."""
+    return {
+        name: (Annotated[field.annotation, *field.metadata, Field()], None)
+        for group in groups
+        for name, field in group.model_fields.items()
+    }
+
+
+Entry = create_model(
+    "Entry",
+    __config__=ConfigDict(extra="allow", strict=True),
+    __doc__="An entry of systems or pretrainings; values known elsewhere are held to the same range.",
+    **_optional(Model, Fit, Own, Shared),
+)
 
 
 def _sentence(fault: Mapping[str, Any], path: Path) -> str:
@@ -206,20 +235,6 @@ def _inside(values: Any, key: str) -> Any:  # noqa: ANN401 - a value of any type
     return values
 
 
-def _validated(
-    group: type[Group], values: Mapping[str, Any], entry: Mapping[str, Any], where: str
-) -> dict[str, Any]:
-    """Check a group of settings after an entry has overridden some of them."""
-    try:
-        return group.model_validate(
-            {key: entry.get(key, value) for key, value in values.items()}
-        ).model_dump()
-    except ValidationError as error:
-        raise ParamsError(
-            "\n".join(_sentence(dict(fault), Path(where)) for fault in error.errors())
-        ) from error
-
-
 def resolve(
     entry: Mapping[str, Any],
     *,
@@ -248,16 +263,17 @@ def resolve(
         ParamsError: if the entry has a key that nothing reads or a value out of range, or if build needs a
             value that nobody states.
     """
-    values = {
-        **shared,
-        **_validated(Model, model, entry, where),
-        **{k: v for k, v in entry.items() if k not in model},
-    }
     faults = [
         f"{where}: key {key!r} is read by nothing; expected one of {', '.join(sorted({*accepts, *fit}))}."
         for key in entry
         if key not in accepts and key not in fit
     ]
+    try:
+        own = Entry.model_validate(dict(entry)).model_dump(include=set(entry))
+    except ValidationError as error:
+        faults += [_sentence(dict(fault), Path(where)) for fault in error.errors()]
+        own = dict(entry)
+    values = {**shared, **model, **fit, **own}
     faults += [
         f"{where}: {key!r} is stated nowhere; add it to the entry or to the group model."
         for key in accepts
@@ -265,4 +281,4 @@ def resolve(
     ]
     if faults:
         raise ParamsError("\n".join(faults))
-    return {"build": {key: values[key] for key in accepts}, "fit": _validated(Fit, fit, entry, where)}
+    return {"build": {key: values[key] for key in accepts}, "fit": {key: values[key] for key in fit}}

@@ -23,7 +23,7 @@ def apply(params: Path, overlay: Path) -> None:
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
     content = yaml.load(params.read_text("utf-8"))
-    _lay(content, yaml.load(overlay.read_text("utf-8")), overlay, "")
+    _lay(content, yaml.load(overlay.read_text("utf-8")) or {}, overlay, "")
     text = io.StringIO()
     yaml.dump(content, text)
     with whole(params) as temporary:
@@ -36,10 +36,15 @@ def _lay(content: Any, values: Mapping[str, Any], overlay: Path, above: str) -> 
             raise ParamsError(
                 f"{overlay}: key {above}{key} is not in params.yaml; expected keys that are. Mend the preset."
             )
+        old = content[key]
+        if _shape(old) != _shape(value):
+            raise ParamsError(
+                f"{overlay}: key {above}{key} is a {_shape(value)}; in params.yaml it is a {_shape(old)}. "
+                "Mend the preset."
+            )
         if isinstance(value, Mapping):
-            _lay(content[key], value, overlay, f"{above}{key}.")
+            _lay(old, value, overlay, f"{above}{key}.")
         elif isinstance(value, CommentedSeq):
-            old = content[key]
             below = old.ca.items.pop(
                 len(old) - 1, None
             )  # the comment above the next key hangs on the last item
@@ -48,3 +53,9 @@ def _lay(content: Any, values: Mapping[str, Any], overlay: Path, above: str) -> 
                 old.ca.items[len(old) - 1] = below
         else:
             content[key] = value
+
+
+def _shape(node: Any) -> str:  # noqa: ANN401 - YAML
+    if isinstance(node, Mapping):
+        return "group"
+    return "list" if isinstance(node, list) else "value"

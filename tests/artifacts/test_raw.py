@@ -803,7 +803,7 @@ def test_frames_of_each_utterance_are_those_of_the_pack(pack, taken):
     ("content", "shown"),
     [
         ("{", "JSON"),
-        ("[]", "no other key"),
+        ("[]", "expected a JSON object"),
         ('{"colour": "red"}', "no other key"),
         ('{"name": 3}', "no other key"),
         ('{"classes": ["a", "b"]}', "['a', 'b']"),

@@ -3,9 +3,9 @@
     python tests/bench/collapse.py                  # on the embedded corpus, after `dvc repro split`
     python tests/bench/collapse.py --features F --folds G --scale 3
 
-For each form: pretraining, then IF-MMIN, both with the epochs of params.yaml; at their chosen epochs the share
-of live units and the standard deviation over the validation utterances (artifacts/histories.py); and the test
-UA from text alone. About a minute a form on one core.
+For each form: pretraining, then IF-MMIN, both with the epochs of params.yaml; at their chosen epochs the
+share of live units and the standard deviation over the validation utterances (artifacts/histories.py); and
+the test UA from text alone. About a minute a form on one core.
 """
 
 import argparse

@@ -7,11 +7,10 @@ Written by configure. Read by pretrain and train, which read params.yaml never: 
 readers alone.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
-from ifmmin.files import write_json
+from ifmmin.files import read_json, write_json
 
 
 def write(path: Path, config: dict[str, dict[str, Any]]) -> None:
@@ -21,5 +20,4 @@ def write(path: Path, config: dict[str, dict[str, Any]]) -> None:
 
 def read(path: Path) -> dict[str, dict[str, Any]]:
     """Read the settings."""
-    config: dict[str, dict[str, Any]] = json.loads(path.read_text("utf-8"))
-    return config
+    return read_json(path)

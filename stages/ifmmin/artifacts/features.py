@@ -13,7 +13,6 @@
 Written by ingest. Read by split, pretrain, train and evaluate.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ifmmin.files import ArtifactError, read_parquet, whole, write_json, write_parquet
+from ifmmin.files import ArtifactError, read_json, read_parquet, whole, write_json, write_parquet
 from ifmmin.terms import MODALITIES
 
 INDEX = pa.schema(
@@ -90,8 +89,7 @@ def read_pack_folds(folder: Path) -> pd.DataFrame:
 
 def read_corpus(folder: Path) -> dict[str, Any]:
     """Read the description of the corpus."""
-    corpus: dict[str, Any] = json.loads((folder / "corpus.json").read_text("utf-8"))
-    return corpus
+    return read_json(folder / "corpus.json")
 
 
 def read_frames(folder: Path, modality: str) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ SCHEMA = pa.schema(
 
 def write(path: Path, keys: pd.DataFrame, values: NDArray[np.float32]) -> None:
     """Write H' [rows, 3 x hidden] beside its keys (utterance_id, condition)."""
-    write_parquet(path, keys.assign(H_prime=list(values)), SCHEMA)
+    write_parquet(path, keys.assign(H_prime=pd.Series(list(values), index=keys.index, dtype=object)), SCHEMA)
 
 
 def read(path: Path) -> tuple[pd.DataFrame, NDArray[np.float32]]:

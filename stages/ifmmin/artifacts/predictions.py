@@ -14,7 +14,7 @@ by evaluate. Read by aggregate.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,10 @@ def _schema(classes: list[str], metadata: Mapping[str, str] | None = None) -> pa
     )
 
 
+def _classes(columns: Sequence[str]) -> list[str]:
+    return [name.removeprefix(PREFIX) for name in columns if name.startswith(PREFIX)]
+
+
 def write(path: Path, predictions: pd.DataFrame, classes: list[str], run: Mapping[str, Any]) -> None:
     """Write predictions, after checking them."""
     schema = _schema(classes, {"run": json.dumps(run, sort_keys=True)})
@@ -56,9 +60,8 @@ def read(path: Path) -> tuple[pd.DataFrame, list[str], dict[str, Any]]:
         ArtifactError: if keys repeat, a condition is unknown, a logit is not finite or is not matched by
             `predicted`.
     """
-    names = pa.parquet.read_schema(path).names if path.is_file() else []
-    classes = [name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX)]
-    table, metadata = read_parquet(path, _schema(classes))
+    table, metadata = read_parquet(path, lambda names: _schema(_classes(names)))
+    classes = _classes([str(name) for name in table.columns])
     return _checked(path, table, classes), classes, json.loads(metadata.get("run", "{}"))
 
 

@@ -13,7 +13,6 @@ and ids are compared with names, never joined to paths. All faults are collected
 Source: released code, data/multimodal_miss_dataset.py, and the pack that the MMIN authors published.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ifmmin.errors import one_line
-from ifmmin.files import ArtifactError, whole, write_json
+from ifmmin.files import ArtifactError, read_json, whole, write_json
 from ifmmin.identifiers import is_iemocap
 from ifmmin.terms import MODALITIES
 
@@ -39,43 +38,40 @@ The released draw.py has another.
 """
 
 
-def read_description(folder: Path, ids: list[str], n_classes: int) -> dict[str, Any]:
+def read_description(folder: Path, ids: list[str], n_classes: int) -> tuple[dict[str, Any], list[str]]:
     """Say what the corpus is called, what its classes are called, and whether it was generated.
 
-    Raises:
-        ArtifactError: if pack.json is there and is not what the layout says.
+    Returns:
+        name, classes, synthetic and iemocap (whether the ids are IEMOCAP's); and one sentence for each fault.
     """
-    path = folder / "pack.json"
-    iemocap = is_iemocap(ids) and n_classes == len(IEMOCAP_CLASSES)
-    classes = list(IEMOCAP_CLASSES) if iemocap else [f"class_{k}" for k in range(n_classes)]
+    iemocap = is_iemocap(ids)
+    named = iemocap and n_classes == len(IEMOCAP_CLASSES)
     description: dict[str, Any] = {
         "name": "IEMOCAP" if iemocap else folder.resolve().name,
-        "classes": classes,
+        "classes": list(IEMOCAP_CLASSES) if named else [f"class_{k}" for k in range(n_classes)],
         "synthetic": False,
+        "iemocap": iemocap,
     }
+    path = folder / "pack.json"
     if not path.exists():
-        return description
+        return description, []
     try:
-        stated = json.loads(path.read_text("utf-8"))
-    except (ValueError, OSError) as error:
-        raise ArtifactError(
-            f"{path}: not readable as JSON ({error}). Mend it or take it away; it is optional."
-        ) from error
+        stated = read_json(path, "Mend it or take it away: it is optional.")
+    except (ArtifactError, OSError) as error:
+        return description, [str(error)]
     kinds = {"name": str, "classes": list, "synthetic": bool}
-    if not isinstance(stated, dict) or any(
-        k not in kinds or not isinstance(v, kinds[k]) for k, v in stated.items()
-    ):
-        raise ArtifactError(
-            f"{path}: expected name (text), classes (list) and synthetic (true or false), and no other key."
-        )
-    description |= stated
-    names = description["classes"]
-    if len(names) != n_classes or len(set(map(str, names))) != n_classes or not all(_plain(n) for n in names):
-        raise ArtifactError(
+    if any(k not in kinds or not isinstance(v, kinds[k]) for k, v in stated.items()):
+        return description, [
+            f"{path}: holds {sorted(stated)}; expected name (text), classes (list) and synthetic "
+            "(true or false), and no other key."
+        ]
+    names = stated.get("classes", description["classes"])
+    if len(names) != n_classes or not all(map(_plain, names)) or len(set(names)) != n_classes:
+        return description, [
             f"{path}: classes are {names!r}; expected {n_classes} different names of letters, digits, "
             "space, - or _, in the column order of the labels."
-        )
-    return description
+        ]
+    return description | stated, []
 
 
 def _plain(name: object) -> bool:
@@ -105,23 +101,22 @@ def _read_all(
     file: h5py.File, path: Path, modality: str, ids: list[str]
 ) -> tuple[list[NDArray[np.float32]], list[str]]:
     names = set(file.keys())
-    arrays, faults = [], []
+    arrays: dict[str, NDArray[np.float32]] = {}
+    faults = []
     for utterance_id in ids:
         try:
             if utterance_id not in names:
                 raise ArtifactError(f"is missing; the targets name it. Expected frames in {FILES[modality]}")
-            arrays.append(_trimmed(_read_one(file, utterance_id), modality in PADDED))
+            arrays[utterance_id] = _trimmed(_read_one(file, utterance_id), modality in PADDED)
         except (ArtifactError, OSError, MemoryError, TypeError, ValueError, RuntimeError, KeyError) as error:
             faults.append(f"{path}: utterance {utterance_id!r} {one_line(error)}.")
-    widths = Counter(x.shape[1] for x in arrays)
-    if len(widths) > 1 and not faults:
-        common = widths.most_common(1)[0][0]
-        faults += [
-            f"{path}: utterance {utterance_id!r} has {x.shape[1]} columns; the others have {common}."
-            for utterance_id, x in zip(ids, arrays, strict=True)
-            if x.shape[1] != common
-        ]
-    return arrays, faults
+    width = Counter(x.shape[1] for x in arrays.values()).most_common(1)
+    faults += [
+        f"{path}: utterance {utterance_id!r} has {x.shape[1]} columns; the others have {width[0][0]}."
+        for utterance_id, x in arrays.items()
+        if x.shape[1] != width[0][0]
+    ]
+    return list(arrays.values()), faults
 
 
 def _read_one(file: h5py.File, utterance_id: str) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ Arrays are loaded without pickle. All faults are collected and reported at once.
 Source: released code, data/multimodal_miss_dataset.py, and the pack that the MMIN authors published.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,13 @@ class Targets:
     folds: dict[int, dict[str, list[str]]]
     n_classes: int
 
+    @property
+    def ids(self) -> set[str]:
+        """All utterances that the folds name."""
+        return {
+            utterance_id for roles in self.folds.values() for ids in roles.values() for utterance_id in ids
+        }
+
 
 @dataclass
 class _Targets:
@@ -45,8 +53,7 @@ class _Targets:
 
     labels: dict[str, int] = field(default_factory=dict)
     folds: dict[int, dict[str, list[str]]] = field(default_factory=dict)
-    widths: Counter[int] = field(default_factory=Counter)
-    first_of_width: dict[int, Path] = field(default_factory=dict)
+    widths: dict[Path, int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
 
@@ -59,7 +66,7 @@ def read(folder: Path) -> tuple[Targets, list[str]]:
     found = _Targets()
     root = folder / "target"
     numbers = (
-        sorted(int(d.name) for d in root.iterdir() if d.is_dir() and d.name.isdecimal())
+        sorted(int(d.name) for d in root.iterdir() if d.is_dir() and re.fullmatch(r"[1-9]\d{0,5}", d.name))
         if root.is_dir()
         else []
     )
@@ -73,15 +80,13 @@ def read(folder: Path) -> tuple[Targets, list[str]]:
             role: _read_split(root / str(number), split, found) for split, role in SPLITS.items()
         }
         _check_fold(root / str(number), found.folds[number], found)
-    if len(found.widths) > 1:
-        common = found.widths.most_common(1)[0][0]
-        found.faults += [
-            f"{path}: labels have {width} columns; the other splits have {common}."
-            for width, path in found.first_of_width.items()
-            if width != common
-        ]
-    width = found.widths.most_common(1)[0][0] if found.widths else 0
-    return Targets(found.labels, found.folds, width), found.faults
+    (n_classes, _), *_ = Counter(found.widths.values()).most_common(1) or [(0, 0)]
+    found.faults += [
+        f"{path}: labels have {width} columns; the other splits have {n_classes}."
+        for path, width in found.widths.items()
+        if width != n_classes
+    ]
+    return Targets(found.labels, found.folds, n_classes), found.faults
 
 
 def _check_fold(folder: Path, roles: Mapping[str, list[str]], found: _Targets) -> None:
@@ -118,7 +123,7 @@ def _read_split(folder: Path, split: str, found: _Targets) -> list[str]:
     """Read the ids and labels of one split, note their faults, and enter the labels."""
     ids = _read_ids(folder / f"{split}_int2name.npy", found)
     path = folder / f"{split}_label.npy"
-    classes = _read_one_hot(path, found)
+    classes = _read_one_hot(path, ids or [], found)
     if ids is None or classes is None:
         return ids or []
     if len(ids) != len(classes):
@@ -171,7 +176,7 @@ def _read_ids(path: Path, found: _Targets) -> list[str] | None:
     return ids
 
 
-def _read_one_hot(path: Path, found: _Targets) -> list[int | None] | None:
+def _read_one_hot(path: Path, ids: list[str], found: _Targets) -> list[int | None] | None:
     """Read class indices; None for a row that is not one-hot."""
     array = _load(path, found)
     if array is None:
@@ -183,11 +188,11 @@ def _read_one_hot(path: Path, found: _Targets) -> list[int | None] | None:
         )
         return None
     if len(array):
-        found.widths[array.shape[1]] += 1
-        found.first_of_width.setdefault(array.shape[1], path)
+        found.widths[path] = array.shape[1]
     good = ((array == 0) | (array == 1)).all(1) & ((array == 1).sum(1) == 1)
     found.faults += [
-        f"{path}: row {row} is {array[row].tolist()}; expected one 1 and else 0."
+        f"{path}: utterance {', '.join(map(repr, ids[row : row + 1])) or 'unknown'} (row {row}) has label "
+        f"{array[row].tolist()}; expected one 1 and else 0."
         for row in np.flatnonzero(~good)
     ]
     return [int(k) if ok else None for k, ok in zip((array == 1).argmax(1), good, strict=True)]

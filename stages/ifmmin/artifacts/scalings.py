@@ -7,13 +7,12 @@
 Written by split. Read by pretrain, train and evaluate.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ifmmin.files import ArtifactError, write_json
+from ifmmin.files import ArtifactError, read_json, write_json
 
 
 def write(path: Path, mean: NDArray[np.float64], std: NDArray[np.float64]) -> None:
@@ -28,7 +27,7 @@ def read(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         ArtifactError: if they are not two finite lists of one length, or a deviation is not above 0.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = read_json(path)
         mean, std = np.array(content["mean"], np.float64), np.array(content["std"], np.float64)
     except (ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path}: not a scaling ({error}). Rerun split.") from error

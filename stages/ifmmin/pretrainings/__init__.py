@@ -8,11 +8,21 @@ kept, and encoder_settings, which rebuild it.
 import importlib
 from types import ModuleType
 
+from ifmmin.errors import UserError
+
 
 def load(name: str) -> ModuleType:
     """Load the file of a kind of pretraining.
 
     Raises:
-        ModuleNotFoundError: if there is none of that name.
+        UserError: if there is none of that name.
     """
-    return importlib.import_module(f"{__name__}.{name}")
+    try:
+        return importlib.import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"{__name__}.{name}":
+            raise
+        raise UserError(
+            f"kind of pretraining {name!r} has no file; expected stages/ifmmin/pretrainings/{name}.py. "
+            "Check pretrainings in params.yaml."
+        ) from error

@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ifmmin.errors import UserError
 from ifmmin.nn.encoders import Encoders
 from ifmmin.nn.systems import System
 
@@ -20,9 +21,17 @@ def load(name: str) -> ModuleType:
     """Load the file of a system.
 
     Raises:
-        ModuleNotFoundError: if there is none of that name.
+        UserError: if there is none of that name.
     """
-    return importlib.import_module(f"{__name__}.{name}")
+    try:
+        return importlib.import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"{__name__}.{name}":
+            raise
+        raise UserError(
+            f"system {name!r} has no file; expected stages/ifmmin/systems/{name}.py. "
+            "Check systems in params.yaml."
+        ) from error
 
 
 def build(

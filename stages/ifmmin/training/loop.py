@@ -288,7 +288,7 @@ def _collapsed(history: pd.DataFrame, n: int, on_collapse: str) -> list[str]:
     """Find the features without a live unit at the chosen epoch, and stop there unless told to warn."""
     chosen = history.loc[history["chosen"] == 1].iloc[0]
     names = [name for name in map(str, history.columns) if name.startswith("live_")]
-    dead = [name.removeprefix("live_") for name in names if chosen[name] == 0]
+    dead = [name.removeprefix("live_") for name in names if chosen[name] == 0 and n > 1]
     if dead and on_collapse == "stop":
         raise TrainingError(
             f"{', '.join(dead)}: one output for all {n} validation utterances at the chosen epoch "
