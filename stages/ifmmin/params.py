@@ -103,7 +103,7 @@ class Model(Group):
 class Fit(Group):
     """Settings of an optimisation."""
 
-    epochs_constant: Annotated[int, Field(ge=0)]
+    epochs_constant: Positive
     epochs_decay: Annotated[int, Field(ge=0)]
     batch: Annotated[int, Field(ge=2)]
     lr: Rate

@@ -3,6 +3,7 @@
 The protocol of the paper, section 3.1, in one place.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -24,6 +25,9 @@ ROWS_AT_ONCE = 256
 
 LIVE = 1e-3
 """A unit is live when its standard deviation over the validation utterances exceeds this."""
+
+
+log = logging.getLogger(__name__)
 
 
 class TrainingError(UserError):
@@ -115,10 +119,8 @@ def fit(
         losses = _train(system, batches, optimiser, settings.clip, epoch, precision)
         row = {"epoch": epoch, "lr": rate, **losses, **_validate(system, corpus, precision)}
         if row["validation_ua"] > best:
-            best, kept = (
-                row["validation_ua"],
-                {name: x.detach().clone() for name, x in system.state_dict().items()},
-            )
+            best = row["validation_ua"]
+            kept = {name: x.detach().clone() for name, x in system.state_dict().items()}
         history.append(row)
         on_epoch(row)
     system.load_state_dict(kept)
@@ -289,10 +291,13 @@ def _collapsed(history: pd.DataFrame, n: int, on_collapse: str) -> list[str]:
     chosen = history.loc[history["chosen"] == 1].iloc[0]
     names = [name for name in map(str, history.columns) if name.startswith("live_")]
     dead = [name.removeprefix("live_") for name in names if chosen[name] == 0 and n > 1]
-    if dead and on_collapse == "stop":
-        raise TrainingError(
+    if dead:
+        sentence = (
             f"{', '.join(dead)}: one output for all {n} validation utterances at the chosen epoch "
             f"{int(chosen['epoch'])}; expected units that vary. The encoder has collapsed: lower cmd_weight "
             "(params.yaml, pretrainings.invariant), or set on_collapse to warn to go on and have it reported."
         )
+        if on_collapse == "stop":
+            raise TrainingError(sentence)
+        log.warning("warning: %s", sentence)
     return dead
