@@ -7,8 +7,9 @@ import inspect
 from collections.abc import Sequence
 from types import ModuleType
 
-from ifmmin import entry, params, pretrainings, systems
+from ifmmin import entry, params
 from ifmmin.artifacts import configs
+from ifmmin.loading import load
 
 SHARED = ("lambda1", "lambda2", "K", "M")
 PARAMS = (*SHARED, "systems", "pretrainings", "model", "pretrain", "train")
@@ -24,16 +25,27 @@ def accepts(module: ModuleType) -> list[str]:
     return [p.name for p in parameters if p.default is p.empty and p.name not in GIVEN]
 
 
+def system(kind: str, name: str) -> ModuleType:
+    """Load a system, which must start from the kind of encoders that it is listed under."""
+    module = load("systems", name)
+    if kind != module.PRETRAINING:
+        raise params.ParamsError(
+            f"system {name!r} stands under systems.{kind}; its file starts from {module.PRETRAINING!r}. "
+            "Move it there in params.yaml."
+        )
+    return module
+
+
 def main(argv: Sequence[str]) -> None:
     args = entry.arguments(argv, __doc__, "--params", "--out")
     settings = params.read(args.params, *PARAMS)
     entries = [
-        (f"systems.{kind}.{name}", systems.load(name), entry_, "train")
+        (f"systems.{kind}.{name}", system(kind, name), entry_, "train")
         for kind, group in settings["systems"].items()
         for name, entry_ in group.items()
     ]
     entries += [
-        (f"pretrainings.{kind}", pretrainings.load(kind), entry_, "pretrain")
+        (f"pretrainings.{kind}", load("pretrainings", kind), entry_, "pretrain")
         for kind, entry_ in settings["pretrainings"].items()
     ]
     for key, module, entry_, group in entries:

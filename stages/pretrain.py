@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ifmmin import batches, entry, pretrainings
+from ifmmin import batches, entry
 from ifmmin.artifacts import configs, features, folds, histories, scalings, weights
+from ifmmin.loading import load
 from ifmmin.training import devices, loop, seeding
 
 ARGUMENTS = ("kind", "--config", "--features", "--fold", "--scaling", "--seed", "--encoders", "--history")
@@ -19,7 +20,7 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     fold, scaling = folds.read(args.fold), scalings.read(args.scaling)
     corpus = batches.corpus(*features.read(args.features), fold, scaling, device)
     given = {"sizes": corpus.sizes(), "n_classes": len(corpus.classes)}
-    network = pretrainings.load(args.kind).build(**given, **config["build"]).to(device)
+    network = load("pretrainings", args.kind).build(**given, **config["build"]).to(device)
     with entry.progress(f"pretrain {args.kind} {args.history.stem}", settings.epochs) as on_epoch:
         fitted = loop.fit(
             network, corpus, settings, seed=args.seed, precision=run["precision"], on_epoch=on_epoch

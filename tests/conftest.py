@@ -12,8 +12,8 @@ import pytest
 import torch
 import yaml
 
-from ifmmin import systems
 from ifmmin.batches import Corpus
+from ifmmin.loading import load
 from ifmmin.nn.encoders import Encoders
 from ifmmin.nn.sequences import Sequences
 
@@ -213,7 +213,7 @@ def new_system(new_encoders):
 
     def build(name="if_mmin", seed=0, **changes):
         values = {key: value for key, value in {**SYSTEM, **changes}.items() if value is not None}
-        return systems.load(name).build(encoders=new_encoders(seed), **values)
+        return load("systems", name).build(encoders=new_encoders(seed), **values)
 
     return build
 

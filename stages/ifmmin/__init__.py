@@ -3,7 +3,7 @@
     entry | presets | training
     evaluating
     artifacts | averaging | batches | figures | indexing | pretrainings | synthesis | systems
-    files | nn | params | scoring | splitting
+    files | loading | nn | params | scoring | splitting
     errors | identifiers | terms
 
 The scripts beside this package are the stages of dvc.yaml; each reads files, calls the library, writes files.

@@ -67,13 +67,22 @@ def loaded(room: str, stage: str, system: str | None) -> set[str]:
     return {f"ifmmin.{room}.{system if word == '${item.system}' else word}"}
 
 
+def rooms_loaded(paths: list[Path]) -> set[str]:
+    """The rooms from which some files load by name: load("systems", ...)."""
+    calls = (node for path in paths for node in ast.walk(tree(path)) if isinstance(node, ast.Call))
+    return {
+        call.args[0].value
+        for call in calls
+        if ast.unparse(call.func) == "load" and call.args and isinstance(call.args[0], ast.Constant)
+    }
+
+
 def imported_files(stage: str, system: str | None) -> set[str]:
     """Files of code that a stage runs; a package file without a statement is none."""
     direct = {known(module) for module in imports(script(stage)) if module.split(".")[0] == "ifmmin"}
     modules = closure(direct)
-    for room in ROOMS_LOADED_BY_NAME:
-        if f"ifmmin.{room}" in modules:
-            modules |= closure(loaded(room, stage, system))
+    for room in rooms_loaded([script(stage), *(file(module) for module in modules)]):
+        modules |= closure({f"ifmmin.{room}"} | loaded(room, stage, system))
     paths = (file(module) for module in modules)
     return {name(script(stage))} | {
         name(path) for path in paths if path.name != "__init__.py" or body(tree(path))
@@ -121,7 +130,7 @@ def test_code_deps_exist(stage):
         assert missing == []
 
 
-def test_only_systems_and_pretrainings_are_loaded_by_name():
+def test_one_module_loads_by_name_and_only_from_two_rooms():
     """Any other import by name would escape the test above."""
     loaders = {
         name(path)
@@ -130,7 +139,8 @@ def test_only_systems_and_pretrainings_are_loaded_by_name():
         if isinstance(node, ast.Call) and ast.unparse(node.func).removeprefix("importlib.") in BY_NAME
     }
 
-    assert loaders == {name(PACKAGE / room / "__init__.py") for room in ROOMS_LOADED_BY_NAME}
+    assert loaders == {name(PACKAGE / "loading.py")}
+    assert rooms_loaded(SCRIPTS + LIBRARY) == set(ROOMS_LOADED_BY_NAME)
 
 
 def test_every_script_but_preset_is_run_by_a_stage():

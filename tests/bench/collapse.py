@@ -20,8 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "stages"))
 
 import configure  # noqa: E402 - the scripts and the library lie in stages/
-from ifmmin import batches, params, pretrainings, scoring, systems  # noqa: E402
+from ifmmin import batches, params, scoring  # noqa: E402
 from ifmmin.artifacts import features, folds, scalings  # noqa: E402
+from ifmmin.loading import load  # noqa: E402
 from ifmmin.nn.encoders import Encoders  # noqa: E402
 from ifmmin.training import loop, seeding  # noqa: E402
 
@@ -71,8 +72,8 @@ def resolved(change, fit):
     shared = {key: settings[key] for key in configure.SHARED}
     found = []
     for entry, module, group in (
-        (settings["pretrainings"]["invariant"], pretrainings.load("invariant"), "pretrain"),
-        (settings["systems"]["invariant"]["if_mmin"], systems.load("if_mmin"), "train"),
+        (settings["pretrainings"]["invariant"], load("pretrainings", "invariant"), "pretrain"),
+        (settings["systems"]["invariant"]["if_mmin"], load("systems", "if_mmin"), "train"),
     ):
         accepts = configure.accepts(module)
         entry = {
@@ -99,14 +100,14 @@ def measure(data, n_classes, change=None, *, seed=0, **fit):
     pretrain, train = resolved(change or {}, fit)
     silent = {"seed": seed, "precision": "float32", "on_epoch": lambda row: None}
     seeding.start(seed, 1)
-    network = pretrainings.load("invariant").build(
+    network = load("pretrainings", "invariant").build(
         sizes=data.sizes(), n_classes=n_classes, **pretrain["build"]
     )
     first = loop.fit(network, data, loop.Settings(**pretrain["fit"]), **silent).history
     seeding.start(seed, 1)
     encoders = Encoders(**network.encoder_settings)
     encoders.load_state_dict(network.encoders.state_dict())
-    system = systems.load("if_mmin").build(encoders=encoders, n_classes=n_classes, **train["build"])
+    system = load("systems", "if_mmin").build(encoders=encoders, n_classes=n_classes, **train["build"])
     second = loop.fit(system, data, loop.Settings(**train["fit"]), **silent).history
     predicted, _ = loop.predict(system, data, "test", ("a", "v", "t", "avt"), "float32")
     y = data.y[data.rows["test"]].numpy()

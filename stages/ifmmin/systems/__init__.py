@@ -5,33 +5,14 @@ A system file exposes PRETRAINING, the kind of encoders it starts from, and buil
 ifmmin.nn.systems.System.
 """
 
-import importlib
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Any
 
 from torch import Tensor
 
-from ifmmin.errors import UserError
+from ifmmin.loading import load
 from ifmmin.nn.encoders import Encoders
 from ifmmin.nn.systems import System
-
-
-def load(name: str) -> ModuleType:
-    """Load the file of a system.
-
-    Raises:
-        UserError: if there is none of that name.
-    """
-    try:
-        return importlib.import_module(f"{__name__}.{name}")
-    except ModuleNotFoundError as error:
-        if error.name != f"{__name__}.{name}":
-            raise
-        raise UserError(
-            f"system {name!r} has no file; expected stages/ifmmin/systems/{name}.py. "
-            "Check systems in params.yaml."
-        ) from error
 
 
 def build(
@@ -57,5 +38,5 @@ def build(
     start = Encoders(**encoders)
     if pretrained is not None:
         start.load_state_dict(pretrained)
-    system: System = load(name).build(encoders=start, n_classes=n_classes, **build)
+    system: System = load("systems", name).build(encoders=start, n_classes=n_classes, **build)
     return system
