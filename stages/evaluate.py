@@ -23,7 +23,7 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     system.load_state_dict(tensors)
     predicted, _ = loop.predict(system.to(device), corpus, "test", (*CONDITIONS, FULL), run["precision"])
     table, H_prime = evaluating.tables(predicted, corpus, "test")
-    made = {"trained": header["run"], "evaluated": run, "collapsed": header["collapsed"]}
+    made = {"trained": header["run"], "evaluated": run, **{k: header[k] for k in ("pretrained", "collapsed")}}
     predictions.write(args.predictions, table, corpus.classes, made)
     invariants.write(args.invariants, table[["utterance_id", "condition"]].iloc[: len(H_prime)], H_prime)
     return run

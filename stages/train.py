@@ -26,7 +26,8 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
             system, corpus, settings, seed=args.seed, precision=run["precision"], on_epoch=on_epoch
         )
     collapsed = sorted({*fitted.collapsed, *pretrained["collapsed"]})
-    header = {"system": args.system, **given, "fit": config["fit"], "run": run, "collapsed": collapsed}
+    made = {"run": run, "pretrained": pretrained["run"], "collapsed": collapsed}
+    header = {"system": args.system, **given, "fit": config["fit"], **made}
     weights.write(args.model, system.state_dict(), header)
     histories.write(args.history, fitted.history)
     return run

@@ -125,7 +125,8 @@ def notes(
     Args:
         table: Table 1.
         corpus: name and synthetic.
-        runs: (system, fold, seed) to what the predictions say of their run (trained, evaluated, collapsed).
+        runs: (system, fold, seed) to what the predictions say of their run (pretrained, trained,
+            evaluated, collapsed).
 
     Returns:
         Sentences: corpus, folds and seeds; devices and precisions where they are mixed; encoders that
@@ -144,7 +145,7 @@ def notes(
         {
             f"{run[when]['device']} {run[when]['precision']}"
             for run in runs.values()
-            for when in ("trained", "evaluated")
+            for when in ("pretrained", "trained", "evaluated")
         }
     )
     if len(kinds) > 1:

@@ -38,6 +38,7 @@ def run(main: Callable[[Sequence[str]], Mapping[str, Any] | None]) -> None:
     started = time.perf_counter()
     try:
         facts = main(sys.argv[1:]) or {}
+        _record({"seconds": round(time.perf_counter() - started, 3), **facts})
     except UserError as error:
         sys.exit(str(error))
     except OSError as error:
@@ -46,7 +47,6 @@ def run(main: Callable[[Sequence[str]], Mapping[str, Any] | None]) -> None:
         sys.exit(f"{error.filename}: {error.strerror}.")
     except KeyboardInterrupt:
         sys.exit(130)
-    _record({"seconds": round(time.perf_counter() - started, 3), **facts})
 
 
 def arguments(argv: Sequence[str], description: str | None, *names: str) -> argparse.Namespace:

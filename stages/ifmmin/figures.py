@@ -87,7 +87,8 @@ def figure_3a(
         label = f"{{{','.join(condition)}}}"
         axes.scatter(points[:, 0], points[:, 1], s=12, alpha=0.75, linewidths=0, color=colour, label=label)
     title = f"H' of {run}: {len(rows) // len(CONDITIONS)} test utterances a condition"
-    axes.set(title=title, xlabel="t-SNE 1", ylabel="t-SNE 2", aspect="equal")
+    axes.set(title=title, xlabel="t-SNE 1", ylabel="t-SNE 2")
+    axes.set_aspect("equal", adjustable="datalim")
     axes.legend(title="available", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return figure
 
@@ -109,10 +110,15 @@ def figure_3b(histories: Mapping[tuple[str, int, int], pd.DataFrame], system: st
         histories: (system, fold, seed) to history.
         system: the one that is drawn.
 
+    Raises:
+        UserError: if the system has no L_inv.
+
     Source:
         Paper, section 3.5, figure 3(b).
     """
     runs = [table for (name, _, _), table in histories.items() if name == system]
+    if "L_inv" not in runs[0]:
+        raise UserError(f"{system} has no L_inv; expected a system that has. Check figures.system.")
     by_epoch = pd.concat(runs).groupby("epoch")["L_inv"]
     mean, spread = by_epoch.mean(), by_epoch.std(ddof=1).fillna(0)
     figure = Figure(figsize=(6.4, 4.2), dpi=150, layout="constrained")

@@ -26,7 +26,14 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
+def _rising(values: list[int]) -> list[int]:
+    if values[0] > values[1]:
+        raise ValueError(f"the shortest, {values[0]}, is above the longest, {values[1]}")
+    return values
+
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -55,18 +62,21 @@ class Strengths(Group):
     t: Weight
 
 
+Range = Annotated[list[Positive], Field(min_length=2, max_length=2), AfterValidator(_rising)]
+
+
 class Lengths(Group):
     """Shortest and longest sequence of each modality, in frames."""
 
-    a: Annotated[list[Positive], Field(min_length=2, max_length=2)]
-    v: Annotated[list[Positive], Field(min_length=2, max_length=2)]
-    t: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+    a: Range
+    v: Range
+    t: Range
 
 
 class Synthesize(Group):
     """Size and difficulty of the embedded corpus."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     utterances_per_speaker: Annotated[int, Field(ge=8)]
     sizes: PerModality
     frames: Lengths
@@ -110,7 +120,7 @@ class Fit(Group):
     beta1: Share
     clip: Rate
     on_collapse: Literal["stop", "warn"]
-    threads: Positive
+    threads: Annotated[int, Field(ge=1, le=1024)]
 
 
 class Figures(Group):
@@ -118,7 +128,7 @@ class Figures(Group):
 
     system: Name
     utterances: Positive
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
     perplexity: Rate
 
 
@@ -134,9 +144,9 @@ class Shared(Group):
 class Params(Shared):
     """The whole of params.yaml."""
 
-    corpus: Annotated[str, Field(min_length=1)]
+    corpus: Annotated[str, Field(pattern=r"^[^'\n]+$")]
     folds: Annotated[list[Positive], Field(min_length=1), AfterValidator(_distinct)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_distinct)]
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)]
     rows: Annotated[list[Name], Field(min_length=1), AfterValidator(_distinct)]
     synthesize: Synthesize
     split: Split
@@ -192,6 +202,12 @@ def _row_faults(params: Params, path: Path) -> list[str]:
         f"{path}, key systems: {name!r} stands in two groups; a system starts from one kind of encoders."
         for name in sorted({n for n in names if names.count(n) > 1})
     ]
+    faults += [
+        f"{path}, key systems.{kind}: no entry of pretrainings has that name; expected one of "
+        f"{', '.join(params.pretrainings)}."
+        for kind in params.systems
+        if kind not in params.pretrainings
+    ]
     if params.figures.system not in params.rows:
         faults.append(
             f"{path}, key figures.system is {params.figures.system!r}; "
@@ -200,13 +216,14 @@ def _row_faults(params: Params, path: Path) -> list[str]:
     return faults
 
 
-def read(path: Path, *keys: str) -> dict[str, Any]:
+def read(path: Path, *keys: str, shown: Path | None = None) -> dict[str, Any]:
     """Read params.yaml, check the whole of it, and hand out the keys asked for.
 
     Args:
         path: the file.
         keys: top-level keys, or one level deeper with a dot, as they stand under `params:` of the stage in
             dvc.yaml.
+        shown: how to name the file in an error, where not by its path.
 
     Returns:
         Key to value; groups are plain dicts.
@@ -214,15 +231,20 @@ def read(path: Path, *keys: str) -> dict[str, Any]:
     Raises:
         ParamsError: with one line for each fault of the file.
     """
+    name = shown or path
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: not readable as YAML; {' '.join(str(error).split())}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{name}: not readable as YAML; {' '.join(str(error).split())}.") from error
+    if not isinstance(content, dict):
+        raise ParamsError(
+            f"{name}: holds no keys; expected {', '.join(Params.model_fields)}. Restore it from git."
+        )
     try:
         params = Params.model_validate(content)
     except ValidationError as error:
-        raise ParamsError("\n".join(_sentence(dict(fault), path) for fault in error.errors())) from error
-    faults = _row_faults(params, path)
+        raise ParamsError("\n".join(_sentence(dict(fault), name) for fault in error.errors())) from error
+    faults = _row_faults(params, name)
     if faults:
         raise ParamsError("\n".join(faults))
     values = params.model_dump()

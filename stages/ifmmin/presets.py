@@ -7,27 +7,37 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
+from ruamel.yaml.error import YAMLError
 
+from ifmmin.errors import one_line
 from ifmmin.files import whole
-from ifmmin.params import ParamsError
+from ifmmin.params import ParamsError, read
 
 
 def apply(params: Path, overlay: Path) -> None:
     """Set the overlay's values in params.yaml; comments, order and every other value stay.
 
     Raises:
-        ParamsError: if the overlay sets a key that params.yaml does not have.
+        ParamsError: if the overlay is no group of keys that params.yaml has, or gives values that it cannot
+            have; params.yaml then stays as it was.
     """
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
     content = yaml.load(params.read_text("utf-8"))
-    _lay(content, yaml.load(overlay.read_text("utf-8")) or {}, overlay, "")
+    try:
+        values = yaml.load(overlay.read_text("utf-8")) or {}
+    except YAMLError as error:
+        raise ParamsError(f"{overlay}: not readable as YAML; {one_line(error)}. Mend the preset.") from error
+    if not isinstance(values, Mapping):
+        raise ParamsError(f"{overlay}: is a {_shape(values)}; expected a group of keys. Mend the preset.")
+    _lay(content, values, overlay, "")
     text = io.StringIO()
     yaml.dump(content, text)
     with whole(params) as temporary:
         temporary.write_text(text.getvalue(), "utf-8")
+        read(temporary, shown=overlay)
 
 
 def _lay(content: Any, values: Mapping[str, Any], overlay: Path, above: str) -> None:  # noqa: ANN401 - YAML

@@ -28,17 +28,18 @@ from ifmmin.training import loop, seeding  # noqa: E402
 
 FORMS = {
     "default": {},
+    "L_cmd x 0.001": {"cmd_weight": 0.001},
+    "L_cmd x 0.01": {"cmd_weight": 0.01},
     "L_cmd x 0.1": {"cmd_weight": 0.1},
     "L_cmd x 1": {"cmd_weight": 1.0},
     "LeakyReLU": {"invariance_activation": "leaky_relu"},
     "LeakyReLU, L_cmd x 1": {"invariance_activation": "leaky_relu", "cmd_weight": 1.0},
-    "dropout 0.5 in Enc_t": {"text_dropout": 0.5},
+    "no dropout in Enc_t": {"text_dropout": 0.0},
     "dropout 0.5 in Enc'": {"invariance_dropout": 0.5},
     "to the letter": {
         "invariance_activation": "leaky_relu",
         "cmd_weight": 1.0,
         "invariance_dropout": 0.5,
-        "text_dropout": 0.5,
     },
 }
 MEASURED = ("h_a", "h_v", "h_t", "H_a", "H_v", "H_t")
@@ -123,6 +124,7 @@ def main():
     parser.add_argument("--features", type=Path, default=ROOT / "data/features")
     parser.add_argument("--folds", type=Path, default=ROOT / "data/folds")
     parser.add_argument("--fold", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS))
     args = parser.parse_args()
@@ -136,7 +138,7 @@ def main():
     )
     show("| " + " | ".join(columns) + " |", "|---|" + "---:|" * 4)
     for name in args.forms:
-        got = measure(data, n_classes, FORMS[name])
+        got = measure(data, n_classes, FORMS[name], seed=args.seed)
         live = f"{got.pretraining['live_h_t']:.0%} | {got.training['live_h_t']:.0%}"
         show(f"| {name} | {live} | {got.training['sd_H_t']:.3f} | {got.ua['t']:.2f} |")
 

@@ -1,9 +1,11 @@
 """The README says what the repository holds."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
+import yaml
 
 from ifmmin.artifacts.tables import markdown
 
@@ -33,3 +35,38 @@ def test_the_readme_names_only_files_that_are_there():
 
     assert named
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_the_drawn_graph_has_the_edges_of_dvc_yaml():
+    """Between stages; the drawing leaves out that aggregate reads the name of the corpus."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
+    stages["ingest"]["deps"] = [
+        dep.replace("${corpus}", "data/raw/embedded") for dep in stages["ingest"]["deps"]
+    ]
+    outs = {
+        out if isinstance(out, str) else next(iter(out)): name
+        for name, stage in stages.items()
+        for out in (*stage.get("outs", []), *stage.get("plots", []), *stage.get("metrics", []))
+    }
+    edges = {
+        (maker, name)
+        for name, stage in stages.items()
+        for dep in stage["deps"]
+        for out, maker in outs.items()
+        if maker != name and (below(dep, out) or below(out, dep))
+    }
+    text = (ROOT / "README.md").read_text("utf-8").split("```mermaid")[1].split("```")[0]
+    drawn = set()
+    for line in text.splitlines():
+        groups = [re.findall(r"\w+", re.sub(r"\[[^\]]*\]", "", part)) for part in line.split("-->")]
+        drawn |= {(a, b) for left, right in pairwise(groups) for a in left for b in right}
+
+    assert edges - {("ingest", "aggregate")} == {(a, b) for a, b in drawn if a in stages and b in stages}
+
+
+def below(path, folder):
+    """Whether a path of dvc.yaml, with the item's names left out, lies in or is another."""
+    parts, above = (x.split("/") for x in (path, folder))
+    return len(parts) >= len(above) and all(
+        "${" in a or "${" in b or a == b for a, b in zip(parts, above, strict=False)
+    )

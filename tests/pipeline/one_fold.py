@@ -49,26 +49,38 @@ def main() -> str:
         clone = Path(folder) / "clone"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         committed = yaml.safe_load((clone / "dvc.lock").read_text("utf-8"))["stages"]
-        done = subprocess.run(["dvc", "repro", TARGET], cwd=clone, check=True, capture_output=True, text=True)
-        ran = re.findall(r"Running stage '([^']+)'", done.stdout)
+        stale = ran(clone, "--dry", "--allow-missing")
+        if stale:
+            sys.exit(
+                f"{stale}: dvc.lock is older than code or params; expected `dvc repro` before the commit."
+            )
+        names = ran(clone, TARGET)
         now = yaml.safe_load((clone / "dvc.lock").read_text("utf-8"))["stages"]
         changed = [name for name in committed if now.get(name) != committed[name]]
         early = [name for name in changed if name.startswith(EARLY)]
-        if early or TARGET not in ran:
+        if early or TARGET not in names:
             sys.exit(
-                f"{early or TARGET}: not reproduced; expected the committed dvc.lock's hashes. Ran {ran}."
+                f"{early or TARGET}: not reproduced; expected the committed dvc.lock's hashes. Ran {names}."
             )
         if made == {**made, **machine}:
             if changed:
                 sys.exit(f"{changed}: other bytes on the processor that made dvc.lock; expected the same.")
-            return f"{len(ran)} stages ran, dvc.lock came back unchanged"
+            return f"{len(names)} stages ran, dvc.lock came back unchanged"
         got = average_ua(clone)
         if abs(got - made["average_ua"]) > TOLERANCE:
             sys.exit(
                 f"average UA of {TARGET} is {got:.4f}; expected {made['average_ua']:.4f} within {TOLERANCE}."
             )
-        other = f"{len(changed)} of {len(ran)} stages with other bytes on this processor"
+        other = f"{len(changed)} of {len(names)} stages with other bytes on this processor"
         return f"{other}; average UA {got:.4f}, where dvc.lock was made {made['average_ua']:.4f}"
+
+
+def ran(project: Path, *arguments: str) -> list[str]:
+    """Run `dvc repro` and list the stages that it says it ran."""
+    done = subprocess.run(["dvc", "repro", *arguments], cwd=project, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"dvc repro {' '.join(arguments)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+    return re.findall(r"Running stage '([^']+)'", done.stdout)
 
 
 def average_ua(project: Path) -> float:

@@ -158,6 +158,7 @@ def test_confusion_pairs_are_those_of_one_system_over_its_runs_by_class_name():
 
 
 RUN = {
+    "pretrained": {"device": "cpu", "precision": "float32"},
     "trained": {"device": "cpu", "precision": "float32"},
     "evaluated": {"device": "cpu", "precision": "float32"},
     "collapsed": [],

@@ -91,7 +91,7 @@ def test_a_value_out_of_range_is_named_with_its_key(write_params, settings, grou
 
     lines = faults(write_params(**changes))
 
-    assert any(f"{group}.{key}" if group else key in line for line in lines), lines
+    assert any((f"{group}.{key}" if group else key) in line for line in lines), lines
     assert all(f"{key}" in line for line in lines), lines
 
 
@@ -120,10 +120,38 @@ def test_a_row_twice_is_named(write_params, settings):
 
 
 def test_a_system_in_two_groups_is_named(write_params, settings):
-    lines = faults(write_params(systems={**settings["systems"], "fusion": {"if_mmin": {}}}))
+    kinds = {**settings["pretrainings"], "fusion": {}}
+
+    lines = faults(
+        write_params(systems={**settings["systems"], "fusion": {"if_mmin": {}}}, pretrainings=kinds)
+    )
 
     assert len(lines) == 1
     assert "'if_mmin'" in lines[0]
+
+
+def test_a_group_of_systems_without_its_pretraining_is_named(write_params, settings):
+    lines = faults(write_params(systems={**settings["systems"], "fusion": {"mmin": {}}}))
+
+    assert len(lines) == 1
+    assert "systems.fusion" in lines[0]
+
+
+def test_a_shortest_sequence_above_the_longest_is_named(write_params, settings):
+    frames = {**settings["synthesize"]["frames"], "a": [9, 3]}
+
+    lines = faults(write_params(synthesize={**settings["synthesize"], "frames": frames}))
+
+    assert len(lines) == 1
+    assert "synthesize.frames.a" in lines[0]
+    assert "9" in lines[0]
+
+
+def test_an_empty_file_is_named(tmp_path):
+    (tmp_path / "params.yaml").write_text("", "utf-8")
+
+    with pytest.raises(params.ParamsError, match="holds no keys"):
+        params.read(tmp_path / "params.yaml")
 
 
 def test_a_figure_of_a_system_that_is_no_row_is_named(write_params, settings):

@@ -127,11 +127,20 @@ def test_an_empty_overlay_changes_nothing(copy, overlay):
 
 
 def test_a_shorter_list_keeps_the_comment_behind_it(copy, overlay):
-    copy.write_text("xs:  # first\n  - 1\n  - 2\n  - 3\n# second\ny: 1\n", "utf-8")
+    before = copy.read_text("utf-8")
 
-    presets.apply(copy, overlay("xs: [7]\n"))
+    presets.apply(copy, overlay("folds: [7]\n"))
 
-    assert copy.read_text("utf-8") == "xs:  # first\n  - 7\n# second\ny: 1\n"
+    assert copy.read_text("utf-8") == before.replace("folds:\n  - 1\n  - 2\n", "folds:\n  - 7\n")
+
+
+def test_a_value_out_of_range_is_refused_and_nothing_changes(copy, overlay):
+    before = copy.read_text("utf-8")
+
+    with pytest.raises(params.ParamsError, match=r"train\.lr is -1"):
+        presets.apply(copy, overlay("train:\n  lr: -1\n"))
+
+    assert copy.read_text("utf-8") == before
 
 
 @pytest.mark.parametrize("preset", sorted(ROOT.glob("presets/*.yaml")), ids=lambda path: path.stem)

@@ -9,7 +9,8 @@
     logit_<class>  float32, one column for each class in label order
 
 Key: (utterance_id, condition); sorted by condition in the order above, then utterance. The file's metadata
-"run" says in JSON on which kind of device and in which precision the model was trained and evaluated. Written
+"run" says in JSON on which kind of device and in which
+precision the model was pretrained, trained and evaluated, and which encoders collapsed. Written
 by evaluate. Read by aggregate.
 """
 

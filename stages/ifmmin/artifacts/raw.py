@@ -66,6 +66,8 @@ def read_description(folder: Path, ids: list[str], n_classes: int) -> tuple[dict
             "(true or false), and no other key."
         ]
     names = stated.get("classes", description["classes"])
+    if not n_classes:
+        return description, []
     if len(names) != n_classes or not all(map(_plain, names)) or len(set(names)) != n_classes:
         return description, [
             f"{path}: classes are {names!r}; expected {n_classes} different names of letters, digits, "

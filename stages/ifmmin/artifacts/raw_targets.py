@@ -70,6 +70,11 @@ def read(folder: Path) -> tuple[Targets, list[str]]:
         if root.is_dir()
         else []
     )
+    found.faults += [
+        f"{d}: no fold is called {d.name!r}; expected {int(d.name)}. Rename the folder."
+        for d in (sorted(root.iterdir()) if root.is_dir() else [])
+        if d.is_dir() and d.name.isdecimal() and int(d.name) not in numbers
+    ]
     if not numbers:
         found.faults.append(
             f"{root}: no fold folder; expected {root}/1, {root}/2, ... "

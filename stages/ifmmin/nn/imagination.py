@@ -29,7 +29,7 @@ class Autoencoder(nn.Module):
 
     Source:
         Paper, section 3.1 (384-256-128-64-128-256-384). Activations: released code,
-        models/networks/autoencoder.py.
+        models/networks/autoencoder_2.py.
     """
 
     def __init__(self, *, size: int, layers: list[int]) -> None:

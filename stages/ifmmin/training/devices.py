@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ifmmin.errors import UserError
+from ifmmin.errors import UserError, one_line
 
 PRECISIONS = ("float32", "bf16")
 
@@ -23,11 +23,10 @@ def device() -> torch.device:
     name = os.environ.get("IFMMIN_DEVICE", "") or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(name)
-        torch.empty(1, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
+        torch.ones(1, device=chosen).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UserError(
-            f"IFMMIN_DEVICE is {name!r}: {reason}. Set it to cpu, or to a device of this machine."
+            f"IFMMIN_DEVICE is {name!r}: {one_line(error)}. Set it to cpu, or to a device of this machine."
         ) from error
     return chosen
 

@@ -103,7 +103,7 @@ def fit(
             for all utterances.
 
     Source:
-        Paper, section 3.1; draws, clipping and the pick of the epoch: released code, train_miss.py.
+        Paper, section 3.1; pick of the epoch: released code, train_miss.py.
     """
     optimiser = adam(system, settings)
     order, masks = generator(seed, "order"), generator(seed, "masks")
