@@ -9,8 +9,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from ifmmin.errors import UserError
 
@@ -233,8 +234,9 @@ def read(path: Path, *keys: str, shown: Path | None = None) -> dict[str, Any]:
     """
     name = shown or path
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        # YAML 1.2, in which 1e-4 is a number; to PyYAML it is a text.
+        content = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"{name}: not readable as YAML; {' '.join(str(error).split())}.") from error
     if not isinstance(content, dict):
         raise ParamsError(

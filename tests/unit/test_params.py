@@ -2,12 +2,15 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 import configure
 from ifmmin import params
 from ifmmin.params import ParamsError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def faults(path):
@@ -145,6 +148,14 @@ def test_a_shortest_sequence_above_the_longest_is_named(write_params, settings):
     assert len(lines) == 1
     assert "synthesize.frames.a" in lines[0]
     assert "9" in lines[0]
+
+
+def test_a_number_with_an_exponent_is_a_number(tmp_path):
+    """As `dvc exp run -S train.lr=1e-4` writes it; YAML 1.1 takes it for a text."""
+    text = (ROOT / "params.yaml").read_text("utf-8").replace("lr: 0.001 ", "lr: 1e-4 ")
+    (tmp_path / "params.yaml").write_text(text, "utf-8")
+
+    assert params.read(tmp_path / "params.yaml", "train.lr") == {"train.lr": 1e-4}
 
 
 def test_an_empty_file_is_named(tmp_path):
