@@ -55,9 +55,8 @@ def _lay(content: Any, values: Mapping[str, Any], overlay: Path, above: str) -> 
         if isinstance(value, Mapping):
             _lay(old, value, overlay, f"{above}{key}.")
         elif isinstance(value, CommentedSeq):
-            below = old.ca.items.pop(
-                len(old) - 1, None
-            )  # the comment above the next key hangs on the last item
+            # The comment above the next key hangs on the last item.
+            below = old.ca.items.pop(len(old) - 1, None)
             old[:] = list(value)
             if below:
                 old.ca.items[len(old) - 1] = below

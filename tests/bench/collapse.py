@@ -20,10 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "stages"))
 
 import configure  # noqa: E402 - the scripts and the library lie in stages/
-from ifmmin import batches, params, scoring  # noqa: E402
+from ifmmin import batches, params, scoring, systems  # noqa: E402
 from ifmmin.artifacts import features, folds, scalings  # noqa: E402
 from ifmmin.loading import load  # noqa: E402
-from ifmmin.nn.encoders import Encoders  # noqa: E402
 from ifmmin.training import loop, seeding  # noqa: E402
 
 FORMS = {
@@ -106,9 +105,13 @@ def measure(data, n_classes, change=None, *, seed=0, **fit):
     )
     first = loop.fit(network, data, loop.Settings(**pretrain["fit"]), **silent).history
     seeding.start(seed, 1)
-    encoders = Encoders(**network.encoder_settings)
-    encoders.load_state_dict(network.encoders.state_dict())
-    system = load("systems", "if_mmin").build(encoders=encoders, n_classes=n_classes, **train["build"])
+    system = systems.build(
+        "if_mmin",
+        encoders=network.encoder_settings,
+        n_classes=n_classes,
+        build=train["build"],
+        pretrained=network.encoders.state_dict(),
+    )
     second = loop.fit(system, data, loop.Settings(**train["fit"]), **silent).history
     predicted, _ = loop.predict(system, data, "test", ("a", "v", "t", "avt"), "float32")
     y = data.y[data.rows["test"]].numpy()
