@@ -1,33 +1,45 @@
-"""Reads the predictions that params.yaml names, no others. Writes scores, Table 1 and confusion pairs."""
+"""Reads the predictions and folds that params.yaml names, no others, and the paper's Table 1.
+
+Writes Table 1 as data, Markdown and LaTeX, the tests of its differences, and what lies behind it.
+"""
 
 from collections.abc import Sequence
 from itertools import product
 
-from ifmmin import averaging, entry, params
-from ifmmin.artifacts import features, predictions, tables
+from ifmmin import averaging, comparison, entry, marks, params, significance
+from ifmmin.artifacts import features, folds, predictions, printed, published, tables
 
-INPUTS = ("--params", "--features", "--predictions")
-PARAMS = ("folds", "seeds", "rows", "figures.system")
+INPUTS = ("--params", "--features", "--folds", "--predictions", "--paper")
+DATA = ("--scores", "--json", "--csv", "--significance", "--comparison", "--confusion", "--recalls")
+PARAMS = ("folds", "seeds", "rows", "comparison")
 
 
 def main(argv: Sequence[str]) -> None:
-    args = entry.arguments(argv, __doc__, *INPUTS, "--scores", "--json", "--csv", "--markdown", "--confusion")
-    settings = params.read(args.params, *PARAMS)
-    corpus = features.read_corpus(args.features)
-    keys = product(settings["rows"], settings["folds"], settings["seeds"])
-    read = {key: predictions.read(args.predictions / key[0] / f"{key[1]}-{key[2]}.parquet") for key in keys}
-    runs, made = (
-        {key: table for key, (table, _, _) in read.items()},
-        {key: run for key, (_, _, run) in read.items()},
-    )
+    args = entry.arguments(argv, __doc__, *INPUTS, *DATA, "--markdown", "--latex")
+    settings, corpus = params.read(args.params, *PARAMS), features.read_corpus(args.features)
+    rows, compared = settings["rows"], settings["comparison"]
+    others = [*compared["baselines"], *compared["ablations"]]
+    apart = [row for row in rows if row not in (compared["proposed"], *others)]
+    runs, made = predictions.read_all(args.predictions, product(rows, settings["folds"], settings["seeds"]))
+    roles = {fold: folds.read(args.folds / f"{fold}.parquet") for fold in settings["folds"]}
     scores = averaging.scores(runs, len(corpus["classes"]))
-    table = averaging.table(scores, settings["rows"])
+    table = marks.marked(averaging.table(scores, rows), **compared)
+    tests = significance.compared(scores, roles, proposed=compared["proposed"], others=others)
+    notes = [
+        *averaging.notes(table, corpus, made),
+        *marks.legend(table, **compared),
+        significance.footnote(tests),
+    ]
     tables.write_scores(args.scores, scores)
     tables.write_nested(args.json, averaging.nested(table))
     tables.write_table(args.csv, table)
-    tables.write_markdown(args.markdown, table, averaging.notes(table, corpus, made))
-    for condition, pairs in averaging.confusions(runs, settings["figures.system"], corpus["classes"]).items():
-        tables.write_confusion(args.confusion / f"{condition}.csv", pairs)
+    tables.write_significance(args.significance, tests)
+    paper = published.read(args.paper)
+    tables.write_comparison(args.comparison, comparison.against_paper(table, paper, corpus))
+    tables.write_confusions(args.confusion, averaging.confusions(runs, corpus["classes"]))
+    tables.write_recalls(args.recalls, averaging.recalls(runs, corpus["classes"]))
+    printed.write_markdown(args.markdown, table, apart, notes)
+    printed.write_latex(args.latex, table, apart, notes)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ import inspect
 from collections.abc import Sequence
 from types import ModuleType
 
-from ifmmin import entry, params
+from ifmmin import entry, params, schema
 from ifmmin.artifacts import configs
 from ifmmin.loading import load
 
 SHARED = ("lambda1", "lambda2", "K", "M")
 PARAMS = (*SHARED, "systems", "pretrainings", "model", "pretrain", "train")
-GIVEN = ("encoders", "sizes", "n_classes")
+GIVEN = ("condition", "encoders", "n_classes", "sizes")
 
 
 def accepts(module: ModuleType) -> list[str]:
@@ -28,9 +28,10 @@ def accepts(module: ModuleType) -> list[str]:
 def system(kind: str, name: str) -> ModuleType:
     """Load a system, which must start from the kind of encoders that it is listed under."""
     module = load("systems", name)
-    if kind != module.PRETRAINING:
+    own = module.PRETRAINING or schema.SCRATCH
+    if kind != own:
         raise params.ParamsError(
-            f"system {name!r} stands under systems.{kind}; its file starts from {module.PRETRAINING!r}. "
+            f"system {name!r} stands under systems.{kind}; its file starts from {own!r}. "
             "Move it there in params.yaml."
         )
     return module

@@ -6,7 +6,7 @@ from typing import Any
 from ifmmin import batches, entry, evaluating, systems
 from ifmmin.artifacts import features, folds, invariants, predictions, scalings, weights
 from ifmmin.terms import CONDITIONS, FULL
-from ifmmin.training import devices, loop, seeding
+from ifmmin.training import devices, prediction, seeding
 
 INPUTS = ("system", "--features", "--fold", "--scaling", "--model")
 
@@ -19,9 +19,11 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     seeding.start(0, threads)
     fold, scaling = folds.read(args.fold), scalings.read(args.scaling)
     corpus = batches.corpus(*features.read(args.features), fold, scaling, device)
-    system = systems.build(args.system, **{key: header[key] for key in ("encoders", "n_classes", "build")})
+    system = systems.build(args.system, start=header["start"], build=header["build"])
     system.load_state_dict(tensors)
-    predicted, _ = loop.predict(system.to(device), corpus, "test", (*CONDITIONS, FULL), run["precision"])
+    predicted, _ = prediction.predict(
+        system.to(device), corpus, "test", (*CONDITIONS, FULL), run["precision"]
+    )
     table, H_prime = evaluating.tables(predicted, corpus, "test")
     made = {"trained": header["run"], "evaluated": run, **{k: header[k] for k in ("pretrained", "collapsed")}}
     predictions.write(args.predictions, table, corpus.classes, made)

@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
         fitted = loop.fit(
             network, corpus, settings, seed=args.seed, precision=run["precision"], on_epoch=on_epoch
         )
-    header = {"encoders": network.encoder_settings, **config, "run": run, "collapsed": fitted.collapsed}
+    header = {"encoders": network.encoders.settings, **config, "run": run, "collapsed": fitted.collapsed}
     weights.write(args.encoders, network.encoders.state_dict(), {"kind": args.kind, **header})
     histories.write(args.history, fitted.history)
     return run

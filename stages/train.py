@@ -1,4 +1,7 @@
-"""Reads a system's settings, data/features, a fold and pretrained encoders. Writes model and history."""
+"""Reads a system's settings, data/features, a fold and the encoders it starts from, if any.
+
+Writes model and history.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +10,8 @@ from ifmmin import batches, entry, systems
 from ifmmin.artifacts import configs, features, folds, histories, scalings, weights
 from ifmmin.training import devices, loop, seeding
 
-INPUTS = ("system", "--config", "--features", "--fold", "--scaling", "--seed", "--encoders")
+INPUTS = ("system", "--config", "--features", "--fold", "--scaling", "--seed", "[--encoders]")
+FROM_SCRATCH: dict[str, Any] = {"run": None, "collapsed": []}
 
 
 def main(argv: Sequence[str]) -> dict[str, Any]:
@@ -18,8 +22,9 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     seeding.start(args.seed, settings.threads)
     fold, scaling = folds.read(args.fold), scalings.read(args.scaling)
     corpus = batches.corpus(*features.read(args.features), fold, scaling, device)
-    tensors, pretrained = weights.read(args.encoders)
-    given = {"encoders": pretrained["encoders"], "n_classes": len(corpus.classes), "build": config["build"]}
+    tensors, pretrained = weights.read(args.encoders) if args.encoders else (None, FROM_SCRATCH)
+    start = {"encoders": pretrained["encoders"]} if tensors else {"sizes": corpus.sizes()}
+    given = {"start": {**start, "n_classes": len(corpus.classes)}, "build": config["build"]}
     system = systems.build(args.system, **given, pretrained=tensors).to(device)
     with entry.progress(f"train {args.system} {args.history.stem}", settings.epochs) as on_epoch:
         fitted = loop.fit(

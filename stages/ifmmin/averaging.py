@@ -8,11 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+from sklearn.metrics import confusion_matrix
 
 from ifmmin import scoring
 from ifmmin.terms import CONDITIONS, FULL
 
 AVERAGE = "average"
+
+Runs = Mapping[tuple[str, int, int], pd.DataFrame]
+"""(system, fold, seed) to its predictions: condition, label, predicted."""
 
 
 def score(predictions: pd.DataFrame, n_classes: int) -> pd.DataFrame:
@@ -26,15 +30,13 @@ def score(predictions: pd.DataFrame, n_classes: int) -> pd.DataFrame:
         One row for each condition that is there; the average is over the six conditions, never over the full
         input.
     """
-    groups = dict(iter(predictions.groupby("condition")))
-    present = {c: groups[c] for c in (*CONDITIONS, FULL) if c in groups}
     rows = [
         (
             c,
             scoring.wa(part["label"], part["predicted"]),
             scoring.ua(part["label"], part["predicted"], n_classes),
         )
-        for c, part in present.items()
+        for c, part in _by_condition(predictions).items()
     ]
     scores = pd.DataFrame(rows, columns=["condition", "wa", "ua"])
     mean = scores[scores["condition"].isin(CONDITIONS)][["wa", "ua"]].mean()
@@ -51,8 +53,9 @@ def table(scores: pd.DataFrame, rows: Sequence[str]) -> pd.DataFrame:
 
     Returns:
         system, condition, wa, ua (mean over folds within a seed, then over seeds), wa_std, ua_std (deviation
-        over all runs, ddof 1; missing for a single run), n_folds, n_seeds. Conditions: average, then the six,
-        then the full input.
+        over all runs, ddof 1; missing for a single run), n_folds, n_seeds (of which the cell is the mean).
+        Conditions: average, then the six, then the full input. Where no run of a system predicts a condition,
+        its numbers are missing and n_folds and n_seeds are 0.
     """
     by_seed = scores.groupby(["system", "condition", "seed"])[["wa", "ua"]].mean()
     means = by_seed.groupby(["system", "condition"]).mean()
@@ -62,21 +65,26 @@ def table(scores: pd.DataFrame, rows: Sequence[str]) -> pd.DataFrame:
     )
     result = means.join(spread).join(counts)
     order = pd.MultiIndex.from_product([rows, (AVERAGE, *CONDITIONS, FULL)], names=["system", "condition"])
-    return result.reindex(order).reset_index()
+    whole = result.reindex(order).reset_index()
+    return whole.fillna({"n_folds": 0, "n_seeds": 0}).astype({"n_folds": int, "n_seeds": int})
 
 
 def nested(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
-    """Turn Table 1 into system -> condition -> {ua, wa}, unrounded, for `dvc metrics`."""
+    """Turn Table 1 into system -> condition -> {ua, wa}, unrounded, for `dvc metrics`.
+
+    A missing cell has no entry.
+    """
+    present = table.dropna(subset=["wa", "ua"])
     return {
         str(system): {
             str(condition): {"ua": float(ua), "wa": float(wa)}
             for condition, ua, wa in zip(lines["condition"], lines["ua"], lines["wa"], strict=True)
         }
-        for system, lines in table.groupby("system", sort=False)
+        for system, lines in present.groupby("system", sort=False)
     }
 
 
-def scores(runs: Mapping[tuple[str, int, int], pd.DataFrame], n_classes: int) -> pd.DataFrame:
+def scores(runs: Runs, n_classes: int) -> pd.DataFrame:
     """Score every run.
 
     Args:
@@ -93,28 +101,75 @@ def scores(runs: Mapping[tuple[str, int, int], pd.DataFrame], n_classes: int) ->
     return pd.concat(parts, ignore_index=True)
 
 
-def confusions(
-    runs: Mapping[tuple[str, int, int], pd.DataFrame], system: str, classes: Sequence[str]
-) -> dict[str, pd.DataFrame]:
-    """Pair actual and predicted classes, by name, over all folds and seeds of one system.
+def confusions(runs: Runs, classes: Sequence[str]) -> pd.DataFrame:
+    """Count what each system takes each class for, over all its folds and seeds.
 
     Args:
         runs: (system, fold, seed) to predictions.
-        system: the one that is shown.
         classes: class names in label order.
 
     Returns:
-        For each of the six conditions: actual, predicted; a line for each test utterance and run.
+        system, condition, actual, predicted, count (int), share (of the utterances of the actual class, in
+        [0, 1]; missing where the class has none). A line for each pair of classes, by name, of each
+        condition that a system predicts: systems as they come, the six conditions, then the full input,
+        classes in label order.
     """
-    shown = pd.concat([table for (name, _, _), table in runs.items() if name == system], ignore_index=True)
-    named = pd.DataFrame(
-        {
-            "condition": shown["condition"],
-            "actual": shown["label"].map(dict(enumerate(classes))),
-            "predicted": shown["predicted"].map(dict(enumerate(classes))),
-        }
-    )
-    return {c: named.loc[named["condition"] == c, ["actual", "predicted"]] for c in CONDITIONS}
+    parts = [
+        _confusion(part, classes).assign(system=system, condition=condition)
+        for system, predictions in _by_system(runs).items()
+        for condition, part in _by_condition(predictions).items()
+    ]
+    columns = ["system", "condition", "actual", "predicted", "count", "share"]
+    return pd.concat(parts, ignore_index=True)[columns]
+
+
+def _confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    counts = confusion_matrix(predictions["label"], predictions["predicted"], labels=range(len(classes)))
+    pairs = pd.MultiIndex.from_product([classes, classes], names=["actual", "predicted"])
+    lines = pd.DataFrame({"count": counts.flatten()}, index=pairs).reset_index()
+    return lines.assign(share=lines["count"] / lines.groupby("actual")["count"].transform("sum"))
+
+
+def recalls(runs: Runs, classes: Sequence[str]) -> pd.DataFrame:
+    """Average the recall of each class as Table 1 averages: over folds within a seed, then over seeds.
+
+    Args:
+        runs: (system, fold, seed) to predictions.
+        classes: class names in label order.
+
+    Returns:
+        system, condition, class, recall, in [0, 1]: for each system, as they come, the six conditions and
+        the full input where it predicts them. The mean over the classes is the UA of Table 1: a class
+        without utterances counts as 0 here too.
+    """
+    rows = [
+        (system, seed, condition, name, recall)
+        for (system, _, seed), predictions in runs.items()
+        for condition, part in _by_condition(predictions).items()
+        for name, recall in zip(
+            classes, scoring.recalls(part["label"], part["predicted"], len(classes)), strict=True
+        )
+    ]
+    keys = ["system", "condition", "class"]
+    by_run = pd.DataFrame(rows, columns=["system", "seed", "condition", "class", "recall"])
+    means = by_run.groupby([*keys, "seed"])["recall"].mean().groupby(keys).mean()
+    systems = list(dict.fromkeys(by_run["system"]))
+    order = pd.MultiIndex.from_product([systems, (*CONDITIONS, FULL), classes], names=keys)
+    return means.reindex(order).dropna().reset_index()
+
+
+def _by_system(runs: Runs) -> dict[str, pd.DataFrame]:
+    systems = dict.fromkeys(system for system, _, _ in runs)
+    return {
+        name: pd.concat([table for (system, _, _), table in runs.items() if system == name])
+        for name in systems
+    }
+
+
+def _by_condition(predictions: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Split into the conditions that are there, in the order of the terms."""
+    groups = dict(iter(predictions.groupby("condition")))
+    return {c: groups[c] for c in (*CONDITIONS, FULL) if c in groups}
 
 
 def notes(
@@ -125,27 +180,32 @@ def notes(
     Args:
         table: Table 1.
         corpus: name and synthetic.
-        runs: (system, fold, seed) to what the predictions say of their run (pretrained, trained,
-            evaluated, collapsed).
+        runs: (system, fold, seed) to what the predictions say of their run (pretrained, None without
+            pretraining; trained, evaluated, collapsed).
 
     Returns:
-        Sentences: corpus, folds and seeds; devices and precisions where they are mixed; encoders that
-            collapsed.
+        Sentences: corpus, folds and seeds; what a spread and an empty cell are, where there is one; devices
+            and precisions where they are mixed; encoders that collapsed.
     """
     found = [
-        f"{corpus['name']}; mean over {_counted(table['n_folds'].max(), 'fold')}, "
-        f"then over {_counted(table['n_seeds'].max(), 'seed')}. "
+        f"{corpus['name']}; mean over {counted(table['n_folds'].max(), 'fold')}, "
+        f"then over {counted(table['n_seeds'].max(), 'seed')}. "
         "Average: of the six conditions; {a,v,t} is the full input and no part of it."
     ]
     if corpus["synthetic"]:
         found.append(
             "The corpus is generated: the table shows that the pipeline works, never that a system is better."
         )
+    if table["wa_std"].notna().any():
+        found.append("± is the standard deviation over all runs.")
+    if table["wa"].isna().any():
+        found.append("\N{EN DASH} stands where a system does not predict from that input.")
     kinds = sorted(
         {
             f"{run[when]['device']} {run[when]['precision']}"
             for run in runs.values()
             for when in ("pretrained", "trained", "evaluated")
+            if run[when] is not None
         }
     )
     if len(kinds) > 1:
@@ -159,5 +219,6 @@ def notes(
     return found
 
 
-def _counted(n: int, thing: str) -> str:
+def counted(n: int, thing: str) -> str:
+    """Count things: "1 fold", "2 folds"."""
     return f"{n} {thing}" if n == 1 else f"{n} {thing}s"

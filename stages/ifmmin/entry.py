@@ -55,14 +55,15 @@ def arguments(argv: Sequence[str], description: str | None, *names: str) -> argp
     Args:
         argv: the arguments.
         description: the script's docstring.
-        names: of the arguments, all required; those with dashes are paths, --seed is a number, others words.
+        names: of the arguments; those with dashes are paths, --seed is a number, others words. All are
+            required but those in brackets, "[--path]".
     """
     parser = argparse.ArgumentParser(description=description)
     for name in names:
         if name == "--seed":
             parser.add_argument(name, type=int, required=True)
-        elif name.startswith("--"):
-            parser.add_argument(name, type=Path, required=True)
+        elif name.strip("[]").startswith("--"):
+            parser.add_argument(name.strip("[]"), type=Path, required=not name.startswith("["))
         else:
             parser.add_argument(name)
     return parser.parse_args(argv)

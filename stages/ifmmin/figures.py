@@ -23,10 +23,11 @@ def curves(histories: Mapping[tuple[str, int, int], pd.DataFrame]) -> pd.DataFra
         histories: (system, fold, seed) to history.
 
     Returns:
-        system, epoch and the mean of each other column but chosen; systems in their order of appearance.
+        system, epoch and the mean of each other column but the marks of chosen epochs; systems in their order
+        of appearance.
     """
     past = pd.concat([table.assign(system=system) for (system, _, _), table in histories.items()])
-    values = past.drop(columns="chosen")
+    values = past.loc[:, ~past.columns.str.startswith("chosen")]
     return values.groupby(["system", "epoch"], sort=False).mean().reset_index()
 
 

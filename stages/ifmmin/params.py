@@ -1,186 +1,24 @@
-"""The schema of params.yaml, and reading it.
+"""Reading params.yaml.
 
-params.yaml states every value once, with its source; this module states what is allowed. Neither has the
-other's part: no default stands here. Stages name the keys they read (the same names as in dvc.yaml, a test
-compares them) and are handed nothing else, since DVC cannot see a read that it was not told of.
+params.yaml states every value once, with its source; the schema states what is allowed. Stages name the keys
+they read (the same names as in dvc.yaml, a test compares them) and are handed nothing else, since DVC cannot
+see a read that it was not told of.
 """
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ifmmin.errors import UserError
+from ifmmin.schema import SCRATCH, Entry, Params
 
 
 class ParamsError(UserError):
     """params.yaml holds a value that the pipeline cannot use. One line for each fault."""
-
-
-def _distinct(values: list[Any]) -> list[Any]:
-    repeated = sorted({v for v in values if values.count(v) > 1})
-    if repeated:
-        raise ValueError(f"{repeated[0]!r} is listed twice")
-    return values
-
-
-def _rising(values: list[int]) -> list[int]:
-    if values[0] > values[1]:
-        raise ValueError(f"the shortest, {values[0]}, is above the longest, {values[1]}")
-    return values
-
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Positive = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class Group(BaseModel):
-    """A part of params.yaml: unknown keys are refused, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class PerModality(Group):
-    """One count for each modality."""
-
-    a: Positive
-    v: Positive
-    t: Positive
-
-
-class Strengths(Group):
-    """One strength for each modality."""
-
-    a: Weight
-    v: Weight
-    t: Weight
-
-
-Range = Annotated[list[Positive], Field(min_length=2, max_length=2), AfterValidator(_rising)]
-
-
-class Lengths(Group):
-    """Shortest and longest sequence of each modality, in frames."""
-
-    a: Range
-    v: Range
-    t: Range
-
-
-class Synthesize(Group):
-    """Size and difficulty of the embedded corpus."""
-
-    seed: Seed
-    utterances_per_speaker: Annotated[int, Field(ge=8)]
-    sizes: PerModality
-    frames: Lengths
-    signal: Strengths
-    noise: Weight
-
-
-class Split(Group):
-    """Where the folds come from."""
-
-    folds_from: Literal["rule", "pack", "auto"]
-
-
-class Model(Group):
-    """Settings of the networks that several systems share."""
-
-    hidden: Positive
-    kernel_heights: Annotated[list[Positive], Field(min_length=1), AfterValidator(_distinct)]
-    filters: Positive
-    text_dropout: Share
-    missing_steps: PerModality
-    invariance_depth: Positive
-    invariance_activation: Literal["leaky_relu", "tanh", "sigmoid"]
-    invariance_dropout: Share
-    autoencoder: Annotated[list[Positive], Field(min_length=1)]
-    cascade: Literal["every", "first", "if22", "residual"]
-    residual_output: bool
-    transition: bool
-    distance: Literal["rmse", "mse"]
-    classifier: Annotated[list[Positive], Field(min_length=1)]
-    dropout: Share
-
-
-class Fit(Group):
-    """Settings of an optimisation."""
-
-    epochs_constant: Positive
-    epochs_decay: Annotated[int, Field(ge=0)]
-    batch: Annotated[int, Field(ge=2)]
-    lr: Rate
-    beta1: Share
-    clip: Rate
-    on_collapse: Literal["stop", "warn"]
-    threads: Annotated[int, Field(ge=1, le=1024)]
-
-
-class Figures(Group):
-    """What the figures and the confusion matrices show."""
-
-    system: Name
-    utterances: Positive
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
-    perplexity: Rate
-
-
-class Shared(Group):
-    """Values at the top level, where a user overrides them, that any system may read."""
-
-    lambda1: Weight
-    lambda2: Weight
-    K: Positive
-    M: Positive
-
-
-class Params(Shared):
-    """The whole of params.yaml."""
-
-    corpus: Annotated[str, Field(pattern=r"^[^'\n]+$")]
-    folds: Annotated[list[Positive], Field(min_length=1), AfterValidator(_distinct)]
-    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)]
-    rows: Annotated[list[Name], Field(min_length=1), AfterValidator(_distinct)]
-    synthesize: Synthesize
-    split: Split
-    pretrainings: dict[Name, dict[str, Any]]
-    systems: dict[Name, dict[Name, dict[str, Any]]]
-    model: Model
-    pretrain: Fit
-    train: Fit
-    figures: Figures
-
-
-class Own(Group):
-    """Values that only an entry of systems or pretrainings holds."""
-
-    cmd_weight: Weight
-    cmd_warmup: Annotated[int, Field(ge=0)]
-
-
-def _optional(*groups: type[BaseModel]) -> dict[str, Any]:
-    """The fields of some groups, each of which may be left out."""
-    return {
-        name: (Annotated[field.annotation, *field.metadata, Field()], None)
-        for group in groups
-        for name, field in group.model_fields.items()
-    }
-
-
-Entry = create_model(
-    "Entry",
-    __config__=ConfigDict(extra="allow", strict=True),
-    __doc__="An entry of systems or pretrainings; values known elsewhere are held to the same range.",
-    **_optional(Model, Fit, Own, Shared),
-)
 
 
 def _sentence(fault: Mapping[str, Any], path: Path) -> str:
@@ -205,9 +43,21 @@ def _row_faults(params: Params, path: Path) -> list[str]:
     ]
     faults += [
         f"{path}, key systems.{kind}: no entry of pretrainings has that name; expected one of "
-        f"{', '.join(params.pretrainings)}."
+        f"{', '.join((*params.pretrainings, SCRATCH))}."
         for kind in params.systems
-        if kind not in params.pretrainings
+        if kind not in (*params.pretrainings, SCRATCH)
+    ]
+    compared = params.comparison
+    parts = [compared.proposed, *compared.baselines, *compared.ablations]
+    faults += [
+        f"{path}, key comparison: {name!r} has two parts; expected proposed, baselines or ablations."
+        for name in sorted({n for n in parts if parts.count(n) > 1})
+    ]
+    faults += [
+        f"{path}, key comparison: system {name!r} is under no group of systems; expected some of "
+        f"{', '.join(names)}."
+        for name in parts
+        if name not in names
     ]
     if params.figures.system not in params.rows:
         faults.append(

@@ -18,6 +18,7 @@ from ifmmin.artifacts import (
     images,
     invariants,
     predictions,
+    printed,
     scalings,
     tables,
     weights,
@@ -64,6 +65,7 @@ PREDICTIONS = pd.DataFrame(
     }
 )
 RUN = {"trained": {"device": "cpu", "precision": "float32"}, "collapsed": []}
+TESTS = pd.DataFrame({"other": ["mmin", "mctn"], "p": [1 / 3, np.nan], "note": ["", "λ, one fold"]})
 KEYS = PREDICTIONS[["utterance_id", "condition"]]
 H_PRIME = np.arange(12, dtype=np.float32).reshape(3, 4) / 7
 
@@ -76,6 +78,20 @@ def scores():
         for c in ("a", "v", "t", "av", "at", "vt", "avt", "average")
     ]
     return pd.DataFrame(rows, columns=["system", "fold", "seed", "condition", "wa", "ua"])
+
+
+def table():
+    """Table 1 of these runs. b does not predict from the full input and has marks in a."""
+    scored = scores()
+    scored = scored[(scored["system"] == "x") | (scored["condition"] != "avt")]
+    marks = pd.DataFrame([{"system": "b", "condition": "a", "wa_marks": "↑⇑", "ua_marks": "*+"}])
+    return averaging.table(scored, ["x", "b"]).merge(marks, "left").fillna({"wa_marks": "", "ua_marks": ""})
+
+
+def runs():
+    """(system, fold, seed) to predictions: a sad utterance is right, one angry of two."""
+    pairs = pd.DataFrame({"condition": "a", "label": [1, 0, 0], "predicted": [1, 1, 0]})
+    return {("x", 1, 0): pairs, ("b", 1, 0): pairs.assign(condition="avt")}
 
 
 def write_all(folder):
@@ -99,13 +115,15 @@ def write_tables(folder):
     histories.write(folder / "history.csv", HISTORY)
     predictions.write(folder / "predictions.parquet", PREDICTIONS, CLASSES, RUN)
     invariants.write(folder / "invariants.parquet", KEYS, H_PRIME)
-    table = averaging.table(scores(), ["x", "b"])
     tables.write_scores(folder / "scores.csv", scores())
-    tables.write_nested(folder / "table1.json", averaging.nested(table))
-    tables.write_table(folder / "table1.csv", table)
-    tables.write_markdown(folder / "table1.md", table, ["A note."])
-    pairs = pd.DataFrame({"actual": ["sad", "sad"], "predicted": ["sad", "angry"]})
-    tables.write_confusion(folder / "confusion" / "a.csv", pairs)
+    tables.write_nested(folder / "table1.json", averaging.nested(table()))
+    tables.write_table(folder / "table1.csv", table())
+    printed.write_markdown(folder / "table1.md", table(), ["b"], ["A note."])
+    printed.write_latex(folder / "table1.tex", table(), ["b"], ["A note."])
+    tables.write_confusions(folder / "confusion.csv", averaging.confusions(runs(), CLASSES))
+    tables.write_recalls(folder / "recalls.csv", averaging.recalls(runs(), CLASSES))
+    tables.write_significance(folder / "significance.csv", TESTS)
+    tables.write_comparison(folder / "comparison.csv", TESTS)
     curves.write(folder / "curves.csv", HISTORY.drop(columns="chosen"))
 
 

@@ -3,6 +3,7 @@
 import json
 
 import pandas as pd
+import pytest
 import samples
 
 from ifmmin import averaging
@@ -29,37 +30,77 @@ def test_the_json_has_systems_in_row_order_and_unrounded_numbers(tmp_path):
     assert got["b"]["a"] == {"ua": 1 / 3 / 3, "wa": 1 / 3}
 
 
-def test_the_csv_has_the_contract_s_columns_and_empty_cells_for_the_deviation_of_one_run(tmp_path):
-    """x: 0.5 and 0.75 in two folds; b: one run."""
-    tables.write_table(tmp_path / "t.csv", averaging.table(samples.scores(), ["x", "b"]))
+def test_the_json_has_no_entry_for_a_missing_cell(tmp_path):
+    """The sample's b does not predict from the full input."""
+    tables.write_nested(tmp_path / "t.json", averaging.nested(samples.table()))
+
+    got = json.loads((tmp_path / "t.json").read_text("utf-8"))
+    assert list(got["x"]) == ["average", "a", "v", "t", "av", "at", "vt", "avt"]
+    assert list(got["b"]) == ["average", "a", "v", "t", "av", "at", "vt"]
+
+
+def test_the_csv_has_the_contract_s_columns_and_empty_cells_for_what_is_missing(tmp_path):
+    """x: 0.5 and 0.75 in two folds; b: one run, with marks in a, none for the full input."""
+    shuffled = samples.table()[["ua_marks", "n_seeds", "system", "wa", "ua", "wa_std"]].join(
+        samples.table()[["condition", "ua_std", "n_folds", "wa_marks"]]
+    )
+
+    tables.write_table(tmp_path / "t.csv", shuffled)
 
     lines = (tmp_path / "t.csv").read_text("utf-8").splitlines()
-    assert lines[0] == "system,condition,wa,ua,wa_std,ua_std,n_folds,n_seeds"
+    assert lines[0] == "system,condition,wa,ua,wa_std,ua_std,n_folds,n_seeds,wa_marks,ua_marks"
     assert lines[1].startswith("x,average,0.625,0.2083333333333333")
-    assert lines[1].endswith(",2,1")
-    assert lines[9] == f"b,average,{1 / 3},{1 / 3 / 3},,,1,1"
+    assert lines[1].endswith(",2,1,,")
+    assert lines[9] == f"b,average,{1 / 3},{1 / 3 / 3},,,1,1,,"
+    assert lines[10] == f"b,a,{1 / 3},{1 / 3 / 3},,,1,1,↑⇑,*+"
+    assert lines[16] == "b,avt,,,,,0,0,,"
 
 
-def test_the_markdown_has_a_line_for_each_system_rounded_to_four_digits_with_the_full_input_last(tmp_path):
-    scores = samples.scores()
-    scores.loc[(scores["system"] == "b") & (scores["condition"] == "avt"), "wa"] = 0.98765
-    scores.loc[(scores["system"] == "b") & (scores["condition"] == "a"), "ua"] = 0.00004
+def test_confusions_have_a_line_for_each_pair_of_classes(tmp_path):
+    tables.write_confusions(tmp_path / "c.csv", averaging.confusions(samples.runs(), samples.CLASSES))
 
-    tables.write_markdown(tmp_path / "t.md", averaging.table(scores, ["x", "b"]), ["First.", "Second."])
+    assert (tmp_path / "c.csv").read_text("utf-8").splitlines() == [
+        "system,condition,actual,predicted,count,share",
+        "x,a,angry,angry,1,0.5",
+        "x,a,angry,sad,1,0.5",
+        "x,a,sad,angry,0,0.0",
+        "x,a,sad,sad,1,1.0",
+        "b,avt,angry,angry,1,0.5",
+        "b,avt,angry,sad,1,0.5",
+        "b,avt,sad,angry,0,0.0",
+        "b,avt,sad,sad,1,1.0",
+    ]
 
-    lines = (tmp_path / "t.md").read_text("utf-8").splitlines()
-    heads = [cell.strip() for cell in lines[0].strip("|").split("|")]
-    cells = [cell.strip() for cell in lines[3].strip("|").split("|")]
-    assert [cell.strip() for cell in lines[2].split("|")][1] == "x"
-    assert heads[:3] == ["System", "{a} WA", "{a} UA"]
-    assert heads[-4:] == ["Average WA", "Average UA", "{a,v,t} WA", "{a,v,t} UA"]
-    assert cells == ["b", "0.3333", "0.0000", *["0.3333", "0.1111"] * 6, "0.9877", "0.1111"]
-    assert [line.strip() for line in lines[4:]] == ["", "First.", "Second."]
+
+def test_a_share_of_nothing_is_empty(tmp_path):
+    sad = pd.DataFrame({"condition": ["v"], "label": [1], "predicted": [0]})
+
+    tables.write_confusions(tmp_path / "c.csv", averaging.confusions({("x", 1, 0): sad}, samples.CLASSES))
+
+    assert (tmp_path / "c.csv").read_text("utf-8").splitlines()[1:3] == [
+        "x,v,angry,angry,0,",
+        "x,v,angry,sad,0,",
+    ]
 
 
-def test_confusion_pairs_are_class_names(tmp_path):
-    pairs = pd.DataFrame({"actual": ["sad", "sad"], "predicted": ["sad", "angry"]})
+def test_recalls_have_a_line_for_each_class(tmp_path):
+    tables.write_recalls(tmp_path / "r.csv", averaging.recalls(samples.runs(), samples.CLASSES))
 
-    tables.write_confusion(tmp_path / "c.csv", pairs)
+    assert (tmp_path / "r.csv").read_text("utf-8").splitlines() == [
+        "system,condition,class,recall",
+        "x,a,angry,0.5",
+        "x,a,sad,1.0",
+        "b,avt,angry,0.5",
+        "b,avt,sad,1.0",
+    ]
 
-    assert (tmp_path / "c.csv").read_text("utf-8") == "actual,predicted\nsad,sad\nsad,angry\n"
+
+@pytest.mark.parametrize("write", [tables.write_significance, tables.write_comparison])
+def test_tests_and_comparison_are_written_as_they_come(tmp_path, write):
+    write(tmp_path / "t.csv", samples.TESTS)
+
+    assert (tmp_path / "t.csv").read_text("utf-8").splitlines() == [
+        "other,p,note",
+        f"mmin,{1 / 3},",
+        'mctn,,"λ, one fold"',
+    ]

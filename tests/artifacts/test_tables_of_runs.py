@@ -299,6 +299,24 @@ def test_a_history_without_exactly_one_chosen_epoch_is_named(tmp_path, chosen, n
         histories.read(path)
 
 
+def of_two_networks(a, vt):
+    """The history of a system with a network for each of two conditions, and the epochs they chose."""
+    return samples.HISTORY.drop(columns="chosen").assign(chosen_a=a, chosen_vt=vt)
+
+
+def test_a_history_of_several_networks_reads_back_the_same(tmp_path):
+    """Each has chosen an epoch of its own."""
+    histories.write(tmp_path / "h.csv", of_two_networks([0, 1], [1, 0]))
+
+    same(histories.read(tmp_path / "h.csv"), of_two_networks([0, 1], [1, 0]))
+
+
+@pytest.mark.parametrize(("chosen", "n"), [([0, 0], 0), ([1, 1], 2)])
+def test_a_history_in_which_one_network_has_not_exactly_one_chosen_epoch_is_named(tmp_path, chosen, n):
+    with refused(tmp_path / "h.csv", f"{n} epochs are chosen_vt; expected one."):
+        histories.write(tmp_path / "h.csv", of_two_networks([0, 1], chosen))
+
+
 # Predictions.
 
 

@@ -24,6 +24,7 @@ from ifmmin import batches, params, scoring, systems  # noqa: E402
 from ifmmin.artifacts import features, folds, scalings  # noqa: E402
 from ifmmin.loading import load  # noqa: E402
 from ifmmin.training import loop, seeding  # noqa: E402
+from ifmmin.training.prediction import predict  # noqa: E402
 
 FORMS = {
     "default": {},
@@ -107,13 +108,12 @@ def measure(data, n_classes, change=None, *, seed=0, **fit):
     seeding.start(seed, 1)
     system = systems.build(
         "if_mmin",
-        encoders=network.encoder_settings,
-        n_classes=n_classes,
+        start={"encoders": network.encoders.settings, "n_classes": n_classes},
         build=train["build"],
         pretrained=network.encoders.state_dict(),
     )
     second = loop.fit(system, data, loop.Settings(**train["fit"]), **silent).history
-    predicted, _ = loop.predict(system, data, "test", ("a", "v", "t", "avt"), "float32")
+    predicted, _ = predict(system, data, "test", ("a", "v", "t", "avt"), "float32")
     y = data.y[data.rows["test"]].numpy()
     ua = {c: scoring.ua(y, p.O.argmax(1).numpy(), n_classes) for c, p in predicted.items()}
     return Measured(*(history[history["chosen"] == 1].iloc[0].to_dict() for history in (first, second)), ua)

@@ -65,7 +65,8 @@ def ours(name, array):
         return f"encoders.invariance.layers.{3 * int(number)}.{kind}", array
     if net == "cls":
         return f"classifier.{classifier(key)}", array
-    return "imagination." + autoencoder(key), autoencoder_array(key, array)
+    cascade = {"ae": "imagination", "ae_cycle": "cycle"}[net]
+    return f"{cascade}.{autoencoder(key)}", autoencoder_array(key, array)
 
 
 def text(key, array=None):
@@ -108,7 +109,7 @@ def autoencoder_array(key, array):
 
 def parameters(fixture, prefix=""):
     """All parameters of a fixture under our names, of the student or the teacher where it has both."""
-    nets = ("enc_a.", "enc_v.", "enc_t.", "enc_inv.", "cls.", "ae.")
+    nets = ("enc_a.", "enc_v.", "enc_t.", "enc_inv.", "cls.", "ae.", "ae_cycle.")
     own = {key.removeprefix(prefix): array for key, array in fixture.items() if key.startswith(prefix)}
     return dict(ours(key, array) for key, array in own.items() if key.startswith(nets))
 

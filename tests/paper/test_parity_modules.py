@@ -1,4 +1,4 @@
-"""Parity of each module with the public reference implementations (fixtures a, b, d, e, f)."""
+"""Parity of each module with the public reference implementations (fixtures a to f)."""
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from ifmmin.nn.classifier import Classifier
 from ifmmin.nn.encoders import LSTMMaxPool, TextCNN
 from ifmmin.nn.imagination import Imagination
 from ifmmin.nn.losses import cmd, cmd_loss
+from ifmmin.nn.mmin import imagine
 from ifmmin.nn.sequences import from_padded, silence
 from paper import reference
 from paper.reference import check, tensor
@@ -103,25 +104,40 @@ FORMS = {
 }
 
 
-@each_dtype
-@pytest.mark.parametrize("form", FORMS)
-def test_parity_imagination(dtype, tolerance, form):
-    """Every released form of the cascade, the ablation's, and equation 2."""
-    fixture = reference.load("d_ifim.npz")
+def cascade_of(fixture, size, form, dtype):
+    """The cascade of a fixture, filled with its weights, in one of the forms."""
     keys = [key.removeprefix("ae.") for key in fixture if key.startswith("ae.")]
     named = {
         reference.autoencoder(key): reference.autoencoder_array(key, fixture[f"ae.{key}"]) for key in keys
     }
     widths = [len(fixture[f"ae.block0.enc.{j}.bias"]) for j in range(3)]
-    size, M = fixture["h"].shape[1], len({key.split(".")[0] for key in keys if key.startswith("block")})
+    M = len({key.split(".")[0] for key in keys if key.startswith("block")})
     module = Imagination(size=size, layers=widths, M=M, **FORMS[form])
     if not FORMS[form]["transition"]:
         named = {name: array for name, array in named.items() if not name.startswith("transition")}
-    permuted = reference.order(size)
+    return reference.fill(module, named, dtype), reference.order(size)
 
-    imagined = reference.fill(module, named, dtype)(
-        tensor(fixture["h"][:, permuted], dtype), tensor(fixture["H"][:, permuted], dtype)
-    )
+
+@each_dtype
+def test_parity_cascade_of_mmin(dtype, tolerance):
+    """MMIN has no H'."""
+    fixture = reference.load("c_mmin_ae.npz")
+    module, permuted = cascade_of(fixture, fixture["input"].shape[1], "define", dtype)
+
+    imagined = imagine(module, tensor(fixture["input"][:, permuted], dtype))
+
+    check(imagined.h_prime, fixture["output"][:, permuted], tolerance, "output")
+    check(imagined.C, fixture["codes"], tolerance, "codes")
+
+
+@each_dtype
+@pytest.mark.parametrize("form", FORMS)
+def test_parity_imagination(dtype, tolerance, form):
+    """Every released form of the cascade, the ablation's, and equation 2."""
+    fixture = reference.load("d_ifim.npz")
+    module, permuted = cascade_of(fixture, fixture["h"].shape[1], form, dtype)
+
+    imagined = module(tensor(fixture["h"][:, permuted], dtype), tensor(fixture["H"][:, permuted], dtype))
 
     check(imagined.h_prime, fixture[f"{form}.output"][:, permuted], tolerance, f"{form}.output")
     check(imagined.C, fixture.get(f"{form}.codes", fixture["if24.codes"]), tolerance, f"{form}.codes")

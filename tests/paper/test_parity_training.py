@@ -1,20 +1,23 @@
-"""Parity of whole networks: outputs, losses, gradients, one clipped Adam step (fixtures g0 and g)."""
+"""Parity of whole networks: outputs, losses, gradients, one clipped Adam step (fixtures g0, g, h and h2)."""
 
 import numpy as np
 import pytest
 import torch
 
 from ifmmin.nn import if_mmin
+from ifmmin.nn import mmin as mmin_network
 from ifmmin.nn.encoders import Encoders, concatenated
+from ifmmin.nn.imagination import reversed_target
 from ifmmin.nn.sequences import from_padded
 from ifmmin.nn.systems import Batch
 from ifmmin.pretrainings import invariant
+from ifmmin.systems import mmin, mmin_no_cycle
 from ifmmin.training import loop
 from paper import reference
 from paper.reference import check, order, ours, tensor
 
 each_dtype = pytest.mark.parametrize(("dtype", "tolerance"), reference.DTYPES, ids=["float32", "float64"])
-NETWORKS = {"cls": "classifier", "ae": "imagination"}
+NETWORKS = {"cls": "classifier", "ae": "imagination", "ae_cycle": "cycle"}
 
 
 def encoder_settings(fixture, prefix):
@@ -26,10 +29,10 @@ def encoder_settings(fixture, prefix):
         "kernel_heights": [3, 4, 5],
         "filters": len(fixture[f"{prefix}enc_t.conv3.bias"]),
         "text_dropout": 0.5,
-        "invariance_depth": 2,
-        "invariance_activation": "leaky_relu",
-        "invariance_dropout": 0.0,
     }
+
+
+INVARIANCE = {"invariance_depth": 2, "invariance_activation": "leaky_relu", "invariance_dropout": 0.0}
 
 
 def hidden_layers(fixture, prefix):
@@ -95,6 +98,7 @@ def test_parity_invariant_pretraining(dtype, tolerance):
     fixture = reference.load("g0_pretrain_invariant.npz")
     network = invariant.build(
         **encoder_settings(fixture, ""),
+        **INVARIANCE,
         n_classes=len(fixture["cls.out.bias"]),
         classifier=hidden_layers(fixture, ""),
         dropout=0.3,
@@ -122,22 +126,32 @@ def test_parity_invariant_pretraining(dtype, tolerance):
 
 def student(fixture, dtype, form):
     """IF-MMIN of the fixture: the teacher's targets first, then the student's weights."""
-    widths = [len(fixture[f"student.ae.block0.enc.{j}.bias"]) for j in range(3)]
-    M = len({key.split(".")[2] for key in fixture if key.startswith("student.ae.block")})
     network = if_mmin.build(
-        encoders=Encoders(**encoder_settings(fixture, "student.")),
-        n_classes=len(fixture["student.cls.out.bias"]),
+        encoders=Encoders(**encoder_settings(fixture, "student."), **INVARIANCE),
+        **sizes_of_student(fixture),
         lambda1=1.0,
         lambda2=100.0,
-        M=M,
-        autoencoder=widths,
         cascade="every",
         residual_output=False,
         transition=True,
         distance=form,
-        classifier=hidden_layers(fixture, "student."),
-        dropout=0.5,
     )
+    return taught(network, fixture, dtype)
+
+
+def sizes_of_student(fixture):
+    """What IF-MMIN and MMIN are both built with."""
+    return {
+        "n_classes": len(fixture["student.cls.out.bias"]),
+        "M": len({key.split(".")[2] for key in fixture if key.startswith("student.ae.block")}),
+        "autoencoder": [len(fixture[f"student.ae.block0.enc.{j}.bias"]) for j in range(3)],
+        "classifier": hidden_layers(fixture, "student."),
+        "dropout": 0.5,
+    }
+
+
+def taught(network, fixture, dtype):
+    """The teacher's targets first, then the student's weights: network and batch."""
     teacher = {
         name.removeprefix("encoders."): array
         for name, array in reference.parameters(fixture, "teacher.").items()
@@ -145,7 +159,7 @@ def student(fixture, dtype, form):
     }
     reference.fill(network.encoders, teacher, dtype).eval()
     with torch.no_grad():
-        targets = network.targets(sequences(fixture, dtype))
+        targets = network.prepare(sequences(fixture, dtype))
     reference.fill(network, reference.parameters(fixture, "student."), dtype).eval()
     return network, batch_of(fixture, dtype, targets)
 
@@ -159,8 +173,7 @@ def test_parity_if_mmin_features_and_logits(dtype, tolerance):
     h_m = network.encoders.encode(batch.x, batch.available)
     H_prime = concatenated(network.encoders.invariant(h_m))
     imagined = network.imagination(concatenated(h_m), H_prime)
-    available = batch.available.repeat_interleave(network.encoders.hidden, 1)
-    h_target = torch.where(available, batch.targets["h_missing"], batch.targets["h"])
+    h_target = reversed_target(batch.available, batch.targets["h"], batch.targets["h_missing"])
 
     check(concatenated(h_m), fixture["h"][:, columns], tolerance, "h")
     check(h_target, fixture["target"][:, columns], tolerance, "target")
@@ -223,3 +236,78 @@ def test_parity_if_mmin_gradients_of_the_papers_rmse(dtype, tolerance):
     for key in keys:
         name, want = ours(key, fixture[f"rmse.grad.{key}"])
         check(parameters[name].grad, want, tolerance, f"rmse.grad.{key}")
+
+
+ROWS = {"h_mmin_full.npz": (mmin, {"cycle_weight": 2.0}), "h2_mmin_no_cycle_full.npz": (mmin_no_cycle, {})}
+each_row_of_mmin = pytest.mark.parametrize("name", ROWS, ids=["mmin", "mmin_no_cycle"])
+
+
+def mmin_student(name, dtype):
+    """MMIN of a fixture, built by the file of its row."""
+    fixture = reference.load(name)
+    system, own = ROWS[name]
+    network = system.build(
+        encoders=Encoders(**encoder_settings(fixture, "student.")),
+        **sizes_of_student(fixture),
+        distance="mse",
+        img_weight=4.0,
+        **own,
+    )
+    return fixture, *taught(network, fixture, dtype)
+
+
+@each_dtype
+@each_row_of_mmin
+def test_parity_mmin_features_and_logits(dtype, tolerance, name):
+    fixture, network, batch = mmin_student(name, dtype)
+    columns = order(fixture["h"].shape[1])
+
+    h = concatenated(network.encoders.encode(batch.x, batch.available))
+    imagined = mmin_network.imagine(network.imagination, h)
+    h_target = reversed_target(batch.available, batch.targets["h"], batch.targets["h_missing"])
+
+    check(h, fixture["h"][:, columns], tolerance, "h")
+    check(h_target, fixture["target"][:, columns], tolerance, "target")
+    check(imagined.h_prime, fixture["recon"][:, columns], tolerance, "recon")
+    check(imagined.C, fixture["codes"], tolerance, "codes")
+    check(network.classifier(imagined.C), fixture["logits"], tolerance, "logits")
+    if network.cycle is not None:
+        back = mmin_network.imagine(network.cycle, imagined.h_prime).h_prime
+        check(back, fixture["recon_cycle"][:, columns], tolerance, "recon_cycle")
+
+
+@each_dtype
+@each_row_of_mmin
+def test_parity_mmin_prediction_from_features_encoded_once(dtype, tolerance, name):
+    fixture, network, batch = mmin_student(name, dtype)
+    condition = [
+        "".join(m for m, there in zip("avt", row, strict=True) if there) for row in fixture["available"]
+    ]
+
+    predicted = network.predict(network.encode(batch.x), sorted(set(condition)))
+    O = torch.stack([predicted[c].O[i] for i, c in enumerate(condition)])
+
+    check(O, fixture["logits"], tolerance, "logits")
+
+
+@each_dtype
+@each_row_of_mmin
+def test_parity_mmin_losses(dtype, tolerance, name):
+    fixture, network, batch = mmin_student(name, dtype)
+
+    losses = network.training_losses(batch)
+
+    assert ("L_cycle" in losses) == ("loss.cycle_mse" in fixture)
+    theirs = {"L_cls": "ce", "L_img": "img_mse", "L_cycle": "cycle_mse", "L": "total"}
+    for loss, value in losses.items():
+        check(value, fixture[f"loss.{theirs[loss]}"], tolerance, loss)
+
+
+@each_dtype
+@each_row_of_mmin
+def test_parity_mmin_gradients_and_step(dtype, tolerance, name):
+    fixture, network, batch = mmin_student(name, dtype)
+
+    check_step(
+        network, network.training_losses(batch)["L"], fixture, beta1=0.5, clip=1.0, tolerance=tolerance
+    )

@@ -64,8 +64,11 @@ def shrink(params):
     content = yaml.safe_load(params.read_text("utf-8"))
     content["synthesize"] |= {"utterances_per_speaker": 16, "sizes": {"a": 6, "v": 5, "t": 7}}
     content["model"] |= {"hidden": 8, "filters": 8, "autoencoder": [16, 8, 4], "classifier": [8, 8]}
+    short = {"epochs_constant": 1, "epochs_decay": 1}
     for group in ("pretrain", "train"):
-        content[group] |= {"epochs_constant": 1, "epochs_decay": 1, "on_collapse": "warn"}
+        content[group] |= {**short, "on_collapse": "warn"}
+    for entry in (entry for kind in content["systems"].values() for entry in kind.values()):
+        entry |= {key: n for key, n in short.items() if key in entry}
     params.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
 
 

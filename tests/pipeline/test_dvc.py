@@ -1,6 +1,7 @@
 """What DVC does with this pipeline: that is the product. The real dvc.yaml and code, on a tiny corpus."""
 
 import json
+import re
 import shutil
 
 import pandas as pd
@@ -16,10 +17,18 @@ from ifmmin.terms import CONDITIONS, FULL, availability
 pytestmark = pytest.mark.slow
 
 READERS_OF_LAMBDA2 = {"if_mmin", "if_mmin_no_cascade"}
+ROWS = ["mctn", "mmin", "mmin_no_cycle", "if_mmin", "if_mmin_no_inv", "if_mmin_no_cascade"]
+REFERENCES = ["late_fusion_floor", "late_fusion_ceiling"]
+PER_CONDITION = {"mctn", "late_fusion_ceiling"}
 
 
 def systems_of(stages, group):
-    return {name.split("@")[1].rsplit("-", 2)[0] for name in stages if name.startswith(f"{group}@")}
+    """Systems that the stages of a group, train or evaluate, ran for."""
+    return {
+        name.split("@")[1].rsplit("-", 2)[0]
+        for name in stages
+        if name.startswith(group) and "@" in name and not name.startswith("pretrain")
+    }
 
 
 def test_a_second_repro_runs_nothing_and_status_is_clean(reproduced):
@@ -36,13 +45,78 @@ def test_lambda2_retrains_its_readers_alone_and_comes_back_from_the_cache(projec
     difference = project.run("dvc", "metrics", "diff").stdout
     back = project.stages_run("exp", "run", "-S", "lambda2=100")
 
-    assert systems_of(ran, "train_invariant") == systems_of(ran, "evaluate") == READERS_OF_LAMBDA2
+    assert systems_of(ran, "train") == systems_of(ran, "evaluate") == READERS_OF_LAMBDA2
     assert not [name for name in ran if name.startswith(("synthesize", "ingest", "split", "pretrain"))]
-    assert after["if_mmin_no_inv"] == before["if_mmin_no_inv"]
+    assert {name for name in before if after[name] != before[name]} <= READERS_OF_LAMBDA2
     assert after["if_mmin"] != before["if_mmin"]
     assert "if_mmin.average.ua" in difference
     assert back == []
     assert json.loads(project.read("metrics/table1.json")) == before
+
+
+def test_a_weight_of_mmin_retrains_its_row_and_fusion_pretraining_the_rows_of_mmin(project):
+    """Neither touches the IF-MMIN family, MCTN or the references."""
+    weight = project.stages_run("exp", "run", "-S", "systems.fusion.mmin.cycle_weight=1")
+    pretraining = project.stages_run("exp", "run", "-S", "pretrainings.fusion.dropout=0.25")
+
+    assert systems_of(weight, "train") == systems_of(weight, "evaluate") == {"mmin"}
+    assert not [name for name in weight if name.startswith("pretrain")]
+    assert (
+        systems_of(pretraining, "train") == systems_of(pretraining, "evaluate") == {"mmin", "mmin_no_cycle"}
+    )
+    assert {name.split("@")[0] for name in pretraining if name.startswith("pretrain")} == {"pretrain_fusion"}
+
+
+def test_the_table_has_its_six_rows_and_the_references_apart(reproduced):
+    nested = json.loads(reproduced.read("metrics/table1.json"))
+    above, below = reproduced.read("metrics/table1.md").split("Reference rows")
+
+    assert list(nested) == [*ROWS, *REFERENCES]
+    for system, cells in nested.items():
+        full = [] if system in PER_CONDITION else [FULL]
+        assert list(cells) == ["average", *CONDITIONS, *full], system
+    for system in ROWS:
+        assert f"| {system} |" in above
+        assert f"| {system} |" not in below
+    for system in REFERENCES:
+        assert f"| {system} |" in below
+    assert all(
+        f"{name.replace('_', chr(92) + '_')} &" in reproduced.read("metrics/table1.tex") for name in ROWS
+    )
+
+
+def test_significance_has_all_lines_and_says_that_two_folds_are_too_few(reproduced):
+    lines = pd.read_csv(reproduced.folder / "metrics/significance.csv")
+
+    assert len(lines) == 70
+    assert set(lines["other"]) == set(ROWS) - {"if_mmin"}
+    assert lines[["difference", "ci_low", "ci_high", "p", "p_holm", "effect_size"]].isna().all(axis=None)
+    assert lines["note"].str.contains("2 folds, 1 seed: too few").all()
+    assert "too few for a test" in reproduced.read("metrics/table1.md")
+
+
+def test_recalls_average_to_the_ua_of_the_table_and_confusions_count_every_test_utterance(reproduced):
+    table = pd.read_csv(reproduced.folder / "metrics/table1.csv").set_index(["system", "condition"])
+    recalls = pd.read_csv(reproduced.folder / "metrics/recalls.csv")
+    confusion = pd.read_csv(reproduced.folder / "metrics/confusion.csv")
+    tested = pd.read_parquet(reproduced.folder / "data/predictions/mctn/1-0.parquet")
+    tested = pd.concat([tested, pd.read_parquet(reproduced.folder / "data/predictions/mctn/2-0.parquet")])
+
+    means = recalls.groupby(["system", "condition"])["recall"].mean()
+    counts = confusion.groupby(["system", "condition"])["count"].sum()
+    pd.testing.assert_series_equal(
+        means.sort_index(), table["ua"].reindex(means.index).sort_index(), check_names=False
+    )
+    assert (counts == (tested["condition"] == "a").sum()).all()
+    assert len(counts) == 8 * 6 + 6
+
+
+def test_the_comparison_says_that_a_generated_corpus_is_not_the_paper_s(reproduced):
+    lines = pd.read_csv(reproduced.folder / "metrics/comparison.csv")
+
+    assert len(lines) == 6 * 7 * 2
+    assert lines["note"].str.startswith("generated corpus: not comparable").all()
+    assert (lines["ours"] - lines["paper"] - lines["difference"]).abs().max() < 1e-12
 
 
 def test_more_folds_grow_the_table_and_fewer_leave_no_stale_file_in_it(project):
@@ -55,7 +129,7 @@ def test_more_folds_grow_the_table_and_fewer_leave_no_stale_file_in_it(project):
         for name in grown
         if name.startswith(("pretrain", "train", "evaluate"))
     } == {"3"}
-    assert set(table["n_folds"]) == {3}
+    assert set(table["n_folds"]) == {0, 3}
 
     params = yaml.safe_load(project.read("params.yaml"))
     (project.folder / "params.yaml").write_text(
@@ -65,7 +139,7 @@ def test_more_folds_grow_the_table_and_fewer_leave_no_stale_file_in_it(project):
     scores = pd.read_csv(project.folder / "metrics/scores.csv")
 
     assert set(scores["fold"]) == {2}
-    assert set(pd.read_csv(project.folder / "metrics/table1.csv")["n_folds"]) == {1}
+    assert set(pd.read_csv(project.folder / "metrics/table1.csv")["n_folds"]) == {0, 1}
 
 
 def test_one_fold_in_a_clean_clone_runs_its_ancestors_alone_and_gives_the_same_lock(reproduced, tmp_path):
@@ -122,20 +196,22 @@ def test_a_bad_pack_is_refused_before_any_training(project, tmp_path):
 
 
 def test_a_new_system_is_one_file_and_its_params_lines_and_runs_alone(project):
-    source = 'from functools import partial\n\nfrom ifmmin.nn import if_mmin\n\nPRETRAINING = "invariant"\n\n'
-    (project.folder / "stages/ifmmin/systems/seventh.py").write_text(
-        f'"""A seventh row."""\n\n{source}build = partial(if_mmin.build, lambda1=0.0)\n', "utf-8"
-    )
+    """The file is the one that the README shows."""
+    section = project.read("README.md").split("## Adding a system")[1]
+    name = re.search(r"here `(\w+)\.py`", section)[1]
+    source = section.split("```python\n")[1].split("```")[0]
+    (project.folder / f"stages/ifmmin/systems/{name}.py").write_text(source, "utf-8")
     params = yaml.safe_load(project.read("params.yaml"))
-    params["systems"]["invariant"]["seventh"] = {}
-    params["rows"].append("seventh")
+    params["systems"]["invariant"][name] = {}
+    params["rows"].append(name)
     (project.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
 
     ran = project.stages_run("repro")
 
-    assert systems_of(ran, "train_invariant") == systems_of(ran, "evaluate") == {"seventh"}
-    assert "pretrain_invariant" not in " ".join(ran)
-    assert list(json.loads(project.read("metrics/table1.json")))[-1] == "seventh"
+    assert systems_of(ran, "train") == systems_of(ran, "evaluate") == {name}
+    assert "pretrain" not in " ".join(ran)
+    assert list(json.loads(project.read("metrics/table1.json")))[-1] == name
+    assert f"| {name} |" in project.read("metrics/table1.md").split("Reference rows")[1]
 
 
 def test_figures_curves_and_confusion_matrices_are_drawn_by_dvc(reproduced):
@@ -144,7 +220,7 @@ def test_figures_curves_and_confusion_matrices_are_drawn_by_dvc(reproduced):
 
     assert not plots.get("errors"), plots["errors"]
     names = " ".join(plots.get("data", plots))
-    for part in ("fig3a.png", "fig3b.png", "Loss", "Validation UA", "Confusion"):
+    for part in ("fig3a.png", "fig3b.png", "Loss", "Validation UA", "Confusion", "Class recall"):
         assert part in names, names
 
 
@@ -172,7 +248,7 @@ def test_predictions_are_those_of_the_model_on_the_folds_test_utterances(reprodu
         scalings.read(data / "folds/1_scaling.json"),
         torch.device("cpu"),
     )
-    system = systems.build("if_mmin", **{key: header[key] for key in ("encoders", "n_classes", "build")})
+    system = systems.build("if_mmin", start=header["start"], build=header["build"])
     system.load_state_dict(tensors)
     test = sorted(roles.loc[roles["role"] == "test", "utterance_id"])
 
@@ -212,8 +288,7 @@ def test_a_precision_that_only_pretraining_had_is_named_under_the_table(project)
 
 def test_a_system_under_the_wrong_kind_of_encoders_is_refused(project):
     params = yaml.safe_load(project.read("params.yaml"))
-    params["pretrainings"]["fusion"] = params["pretrainings"]["invariant"]
-    params["systems"]["fusion"] = {"if_mmin": params["systems"]["invariant"].pop("if_mmin")}
+    params["systems"]["fusion"]["if_mmin"] = params["systems"]["invariant"].pop("if_mmin")
     (project.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
 
     done = project.run("dvc", "repro", check=False)

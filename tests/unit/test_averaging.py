@@ -132,29 +132,127 @@ def test_every_run_is_scored_under_its_key():
     assert got.to_dict() == {("x", 1, 0): 1.0, ("x", 2, 0): 0.25, ("b", 1, 3): 0.0}
 
 
-def test_confusion_pairs_are_those_of_one_system_over_its_runs_by_class_name():
-    """In condition a, two of four right in one run and four in the other; b is another system."""
-    runs = {
-        ("x", 1, 0): predictions({"a": 2, "v": 4}),
-        ("b", 1, 0): predictions({"a": 0}),
-        ("x", 2, 0): predictions({"a": 4, "avt": 0}),
+def test_cells_that_no_run_predicts_are_missing_and_count_no_folds():
+    """System x is scored on the full input in one of two folds, b never."""
+    runs = scores({("x", 1, 0): 0.2, ("x", 2, 0): 0.4, ("b", 1, 0): 0.3, ("b", 2, 0): 0.5})
+    absent = (runs["condition"] == "avt") & ((runs["system"] == "b") | (runs["fold"] == 2))
+
+    table = averaging.table(runs[~absent], ["x", "b"]).set_index(["system", "condition"])
+
+    assert table.loc[("b", "avt"), ["wa", "ua", "wa_std", "ua_std"]].isna().all()
+    assert table.loc[("b", "avt"), ["n_folds", "n_seeds"]].tolist() == [0, 0]
+    assert table.loc[("x", "avt"), ["wa", "n_folds", "n_seeds"]].tolist() == [1.0, 1, 1]
+    assert table.loc[("b", "vt"), ["wa", "n_folds", "n_seeds"]].tolist() == [0.4, 2, 1]
+    assert [str(table[name].dtype) for name in ("n_folds", "n_seeds")] == ["int64", "int64"]
+
+
+def test_the_nested_table_has_no_line_for_a_missing_cell():
+    runs = scores({("x", 1, 0): 0.2, ("b", 1, 0): 0.3})
+    absent = (runs["condition"] == "avt") & (runs["system"] == "b")
+
+    nested = averaging.nested(averaging.table(runs[~absent], ["x", "b"]))
+
+    assert list(nested["x"]) == ["average", *SIX, "avt"]
+    assert list(nested["b"]) == ["average", *SIX]
+
+
+PAIRS = {
+    ("x", 1, 0): [("v", 0, 1), ("avt", 0, 0), ("a", 0, 0), ("a", 0, 1), ("a", 2, 2)],
+    ("b", 1, 0): [("a", 1, 0), ("a", 0, 2)],
+    ("x", 2, 0): [("a", 0, 1), ("a", 0, 1), ("a", 1, 1)],
+    ("x", 1, 5): [("a", 0, 0), ("a", 1, 2), ("a", 2, 2), ("a", 2, 1)],
+}
+"""(system, fold, seed) to (condition, label, predicted) of three classes."""
+
+CLASSES = ["sad", "happy", "angry"]
+
+
+def pairs():
+    return {
+        run: pd.DataFrame(rows, columns=["condition", "label", "predicted"]) for run, rows in PAIRS.items()
     }
 
-    pairs = averaging.confusions(runs, "x", ["sad", "happy"])
 
-    assert list(pairs) == SIX
-    assert [tuple(row) for row in pairs["a"].itertuples(index=False)] == [
-        ("sad", "sad"),
-        ("sad", "sad"),
-        ("sad", "happy"),
-        ("happy", "sad"),
-        ("sad", "sad"),
-        ("sad", "sad"),
-        ("sad", "sad"),
-        ("happy", "happy"),
+def test_confusions_count_each_system_over_its_folds_and_seeds():
+    """In a, x takes 5 sad for 2 sad, 3 happy; 2 happy for 1 happy, 1 angry; 3 angry for 1 happy, 2 angry."""
+    table = averaging.confusions(pairs(), CLASSES)
+
+    cell = table[(table["system"] == "x") & (table["condition"] == "a")]
+    assert list(cell[["actual", "predicted", "count", "share"]].itertuples(index=False, name=None)) == [
+        ("sad", "sad", 2, 2 / 5),
+        ("sad", "happy", 3, 3 / 5),
+        ("sad", "angry", 0, 0.0),
+        ("happy", "sad", 0, 0.0),
+        ("happy", "happy", 1, 1 / 2),
+        ("happy", "angry", 1, 1 / 2),
+        ("angry", "sad", 0, 0.0),
+        ("angry", "happy", 1, 1 / 3),
+        ("angry", "angry", 2, 2 / 3),
     ]
-    assert len(pairs["v"]) == 4
-    assert len(pairs["vt"]) == 0
+
+
+def test_confusions_have_systems_as_they_come_and_the_conditions_that_each_predicts():
+    """Nine pairs each: x has a, v and the full input, which comes first in its predictions; b has a."""
+    table = averaging.confusions(pairs(), CLASSES)
+
+    assert list(table.columns) == ["system", "condition", "actual", "predicted", "count", "share"]
+    cells = table.groupby(["system", "condition"], sort=False).size()
+    assert cells.to_dict() == {("x", "a"): 9, ("x", "v"): 9, ("x", "avt"): 9, ("b", "a"): 9}
+    assert list(cells.index) == [("x", "a"), ("x", "v"), ("x", "avt"), ("b", "a")]
+
+
+def test_the_share_of_a_class_without_utterances_is_missing():
+    """System b sees sad and happy once each in a, angry never."""
+    table = averaging.confusions(pairs(), CLASSES)
+
+    shares = table[table["system"] == "b"].set_index(["actual", "predicted"])["share"]
+    assert shares["sad"].tolist() == [0, 0, 1]
+    assert shares["happy"].tolist() == [1, 0, 0]
+    assert shares["angry"].isna().all()
+
+
+def test_recalls_are_means_over_folds_within_a_seed_then_over_seeds():
+    """Of x in a. A class that a fold lacks counts as 0 there.
+
+    sad: 1/2 and 0/2 in the folds of seed 0, 1/1 in seed 5: (1/4 + 1) / 2. happy: 0 and 1/1, then 0/1:
+    (1/2 + 0) / 2. angry: 1/1 and 0, then 1/2: (1/2 + 1/2) / 2.
+    """
+    table = averaging.recalls(pairs(), CLASSES)
+
+    cell = table[(table["system"] == "x") & (table["condition"] == "a")]
+    assert cell["class"].tolist() == CLASSES
+    assert cell["recall"].tolist() == pytest.approx([5 / 8, 1 / 4, 1 / 2])
+
+
+def test_recalls_have_systems_as_they_come_and_the_conditions_that_each_predicts():
+    table = averaging.recalls(pairs(), CLASSES)
+
+    assert list(table.columns) == ["system", "condition", "class", "recall"]
+    assert list(table[["system", "condition"]].drop_duplicates().itertuples(index=False, name=None)) == [
+        ("x", "a"),
+        ("x", "v"),
+        ("x", "avt"),
+        ("b", "a"),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_mean_of_the_recalls_is_the_ua_of_table_1(seed):
+    """Whatever classes a run lacks, with one or two utterances in most conditions, and folds a seed lacks."""
+    drawn = np.random.default_rng(seed).integers(3, size=(60, 4))
+    names = ["fold", "seed", "label", "predicted"]
+    lines = pd.DataFrame(drawn, columns=names).assign(
+        system=["x", "b"] * 30, condition=["a", "avt", "vt"] * 20
+    )
+    groups = lines.groupby(["system", "fold", "seed"])
+    runs = {run: part[["condition", "label", "predicted"]] for run, part in groups}
+
+    recalls = averaging.recalls(runs, CLASSES).groupby(["system", "condition"])["recall"].mean()
+
+    table = averaging.table(averaging.scores(runs, 3), ["x", "b"]).set_index(["system", "condition"])["ua"]
+    expected = table.drop("average", level="condition").dropna()
+    assert len(expected) == 6
+    assert recalls.to_dict() == pytest.approx(expected.to_dict(), abs=1e-12)
 
 
 RUN = {
@@ -173,10 +271,26 @@ def notes(runs, synthetic=False):
 def test_the_note_says_corpus_folds_and_seeds():
     found = notes({("x", 1, 0): RUN, ("x", 2, 0): RUN, ("x", 1, 4): RUN, ("x", 2, 4): RUN, ("x", 5, 0): RUN})
 
-    assert len(found) == 1
+    assert len(found) == 2
     assert "MOSI" in found[0]
     assert "3 folds" in found[0]
     assert "2 seeds" in found[0]
+
+
+def test_the_note_says_what_a_spread_is_where_there_is_one():
+    several, one = notes({("x", 1, 0): RUN, ("x", 2, 0): RUN}), notes({("x", 1, 0): RUN})
+
+    assert [note for note in several if note.startswith("±")] == several[1:]
+    assert len(one) == 1
+
+
+def test_the_note_says_what_an_empty_cell_is_where_there_is_one():
+    runs = scores({("x", 1, 0): 0.2})
+    table = averaging.table(runs[runs["condition"] != "avt"], ["x"])
+
+    found = averaging.notes(table, {"name": "MOSI", "synthetic": False}, {("x", 1, 0): RUN})
+
+    assert found[1:] == ["\N{EN DASH} stands where a system does not predict from that input."]
 
 
 def test_the_note_warns_of_a_generated_corpus():
@@ -191,6 +305,18 @@ def test_the_note_names_devices_and_precisions_only_where_they_are_mixed():
     assert len(mixed) == 1
     assert "cpu float32" in mixed[0]
     assert "cuda bf16" in mixed[0]
+
+
+def test_a_run_without_pretraining_has_no_device_of_pretraining():
+    """Alone on the processor it mixes nothing; beside a run pretrained on a GPU it does."""
+    scratch, gpu = {**RUN, "pretrained": None}, {**RUN, "pretrained": {"device": "cuda", "precision": "bf16"}}
+
+    alone, beside = notes({("x", 1, 0): scratch}), notes({("x", 1, 0): scratch, ("b", 1, 0): gpu})
+
+    assert not [note for note in alone if "mixed" in note]
+    assert [note for note in beside if "mixed" in note] == [
+        "Devices and precisions are mixed: cpu float32, cuda bf16."
+    ]
 
 
 def test_the_note_names_runs_whose_encoders_collapsed():

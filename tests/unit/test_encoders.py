@@ -1,11 +1,13 @@
 """The encoders: what they compute, and what reaches them."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
 from conftest import SIZES, draw_sequences
-from ifmmin.nn.encoders import InvarianceEncoder, LSTMMaxPool, TextCNN, assembled, concatenated
+from ifmmin.nn.encoders import Encoders, InvarianceEncoder, LSTMMaxPool, TextCNN, assembled, concatenated
 from ifmmin.nn.sequences import Sequences, from_padded, silence
 from ifmmin.nn.systems import Batch
 from ifmmin.terms import CONDITIONS, availability
@@ -169,7 +171,7 @@ def test_frames_and_length_of_a_missing_modality_change_no_bit_of_losses_and_gra
     for given in (x, spoiled(x, available, how)):
         system = new_system()
         with torch.no_grad():
-            targets = system.eval().targets(x)
+            targets = system.eval().prepare(x)
         system.train()
         torch.manual_seed(1)
         losses = system.training_losses(Batch(given, available, torch.arange(18) % 4, targets, 1))
@@ -234,7 +236,7 @@ def test_a_batch_of_one_condition_alone_is_encoded(new_encoders, draw_x, conditi
 
     h_m = encoders.encode(x, available)
 
-    full = assembled(encoders.encode(x), encoders.missing(), available)
+    full = assembled(encoders.encode(x), encoders.missing(), condition)
     for m in "avt":
         torch.testing.assert_close(h_m[m], full[m], rtol=0, atol=1e-6)
 
@@ -243,9 +245,16 @@ def test_assembled_keeps_a_nan_of_a_missing_modality_out():
     h_m = {m: torch.full((1, 2), torch.nan) for m in "av"} | {"t": torch.tensor([[5.0, 6.0]])}
     missing = {m: torch.tensor([[1.0, 2.0]]) for m in "avt"}
 
-    got = assembled(h_m, missing, torch.tensor([[False, False, True]]))
+    got = assembled(h_m, missing, "t")
 
     assert {m: h.tolist() for m, h in got.items()} == {"a": [[1, 2]], "v": [[1, 2]], "t": [[5, 6]]}
+
+
+def test_assembled_asks_for_no_features_of_a_missing_modality():
+    """Two utterances; silence is one row, and stands for both."""
+    got = assembled({"v": torch.tensor([[5.0], [6.0]])}, {m: torch.tensor([[9.0]]) for m in "avt"}, "v")
+
+    assert {m: h.tolist() for m, h in got.items()} == {"a": [[9], [9]], "v": [[5], [6]], "t": [[9], [9]]}
 
 
 def test_the_answer_to_silence_has_a_gradient(new_encoders, draw_x):
@@ -315,12 +324,55 @@ def test_the_teacher_gives_h_and_its_invariant_features_of_the_full_input_and_th
     system, x = new_system().eval(), draw_x(5)
     h_m = system.encoders.encode(x)
 
-    targets = system.targets(x)
+    targets = system.prepare(x)
 
     assert torch.equal(targets["h"], torch.cat([h_m["a"], h_m["v"], h_m["t"]], 1))
     assert torch.equal(targets["H"], torch.cat([system.encoders.invariance(h_m[m]) for m in "avt"], 1))
     silent = system.encoders.missing()
     assert torch.equal(targets["h_missing"], torch.cat([silent[m] for m in "avt"], 1).expand(5, -1))
+
+
+def test_a_teacher_without_an_invariance_encoder_has_no_invariant_features(new_encoders, draw_x):
+    assert new_encoders(invariance_depth=0).teach(draw_x(3)).keys() == {"h", "h_missing"}
+
+
+# Encoders of some modalities.
+
+
+SOME = ["a", "t", "av", "at", "vt"]
+
+
+@pytest.mark.parametrize("modalities", SOME)
+def test_encoders_of_some_modalities_read_these_alone(new_encoders, draw_x, modalities):
+    """Of the others there are no sequences at all, and no sizes."""
+    encoders, x = new_encoders(sizes={m: SIZES[m] for m in modalities}).eval(), draw_x(5)
+
+    h_m = encoders.encode({m: x[m] for m in modalities})
+
+    assert list(encoders.specificity) == list(h_m) == list(encoders.missing()) == list(modalities)
+    for m in modalities:
+        encoder = encoders.specificity[m]
+        assert torch.equal(h_m[m], encoder.head(encoder.pool(x[m])))
+
+
+@pytest.mark.parametrize("modalities", SOME)
+def test_features_of_some_modalities_stand_side_by_side(modalities):
+    columns = {"a": [1.0, 2.0], "v": [3.0, 4.0], "t": [5.0, 6.0]}
+    given = {m: torch.tensor([columns[m]]) for m in reversed(modalities)}
+
+    assert concatenated(given).tolist() == [[x for m in modalities for x in columns[m]]]
+
+
+@pytest.mark.parametrize("changes", [{}, {"invariance_depth": 0}, {"sizes": {"v": 4, "t": 3}}], ids=str)
+def test_the_settings_of_encoders_rebuild_them(new_encoders, draw_x, changes):
+    """As JSON keeps them: the header of the weights."""
+    encoders, x = new_encoders(**changes).eval(), draw_x(4)
+
+    rebuilt = Encoders(**json.loads(json.dumps(encoders.settings))).eval()
+    rebuilt.load_state_dict(encoders.state_dict())
+
+    for there, here in ((rebuilt.encode(x), encoders.encode(x)), (rebuilt.missing(), encoders.missing())):
+        assert {m: h.tolist() for m, h in there.items()} == {m: h.tolist() for m, h in here.items()}
 
 
 @pytest.mark.parametrize("form", ["rmse", "mse"])

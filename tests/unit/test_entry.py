@@ -1,10 +1,12 @@
 """How a stage starts and ends."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 import ingest
+from ifmmin import entry
 
 
 @pytest.fixture
@@ -50,3 +52,33 @@ def test_what_a_stage_cost_is_recorded_outside_its_outputs(stage, write_params, 
     assert record["seconds"] > 0
     assert record["peak_rss_bytes"] > 1e6
     assert {"processor", "python", "torch", "numpy"} <= record.keys()
+
+
+def given(*argv):
+    return entry.arguments(argv, None, "system", "--seed", "--model", "[--encoders]")
+
+
+def test_an_argument_in_brackets_may_be_left_out():
+    assert given("x", "--seed", "1", "--model", "m").encoders is None
+
+
+def test_an_argument_in_brackets_that_is_given_is_a_path():
+    args = given("x", "--seed", "1", "--model", "m", "--encoders", "folder/e")
+
+    assert vars(args) == {"system": "x", "seed": 1, "model": Path("m"), "encoders": Path("folder/e")}
+
+
+@pytest.mark.parametrize(
+    ("argv", "missing"),
+    [
+        (["x", "--seed", "1", "--encoders", "e"], "--model"),
+        (["x", "--model", "m", "--encoders", "e"], "--seed"),
+        (["--seed", "1", "--model", "m"], "system"),
+    ],
+    ids=["path", "number", "word"],
+)
+def test_an_argument_without_brackets_may_not_be_left_out(capsys, argv, missing):
+    with pytest.raises(SystemExit, match="2"):
+        given(*argv)
+
+    assert f"required: {missing}\n" in capsys.readouterr().err

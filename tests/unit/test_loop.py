@@ -8,10 +8,10 @@ from torch import nn
 
 from ifmmin import scoring
 from ifmmin.batches import draw_masks
-from ifmmin.nn.systems import Prediction
+from ifmmin.nn.systems import Part, Prediction
 from ifmmin.terms import CONDITIONS
 from ifmmin.training import loop, seeding
-from ifmmin.training.loop import TrainingError
+from ifmmin.training.prediction import TrainingError, predict
 
 
 @pytest.fixture
@@ -49,7 +49,6 @@ class Scripted(nn.Module):
     """A system that is right about as many validation utterances, in each epoch, as it is told to be."""
 
     smallest_batch = 1
-    conditions = ("a", "v")
 
     def __init__(self, corpus, right, *, loss=None, spread=None, logit=1.0):
         """Take per epoch how many of 12 are right in each condition, and how far the feature h_a varies."""
@@ -64,9 +63,13 @@ class Scripted(nn.Module):
         """All is one network."""
         return {"all": self}
 
-    def targets(self, x):
+    def parts(self):
+        """Two conditions pick the epoch of the whole."""
+        return {"": Part(("a", "v"), self.state_dict())}
+
+    def prepare(self, x):
         """The first frame of each utterance, which tells utterances apart."""
-        self.events.append(("targets", self.training, torch.is_grad_enabled(), self.weight.detach().clone()))
+        self.events.append(("prepare", self.training, torch.is_grad_enabled(), self.weight.detach().clone()))
         return {"start": x["a"].start}
 
     def training_losses(self, batch):
@@ -243,12 +246,12 @@ def test_a_batch_holds_labels_and_targets_of_its_own_utterances(corpus, fit):
         assert [by_start[start] for start in batch.x["a"].start.tolist()] == batch.y.tolist()
 
 
-def test_targets_are_asked_once_before_the_first_step_in_evaluation_mode_without_gradient(corpus, fit):
+def test_prepare_is_asked_once_before_the_first_step_in_evaluation_mode_without_gradient(corpus, fit):
     system = Scripted(corpus, [1] * 3)
 
     fit(system)
 
-    asked = [event for event in system.events if event[0] == "targets"]
+    asked = [event for event in system.events if event[0] == "prepare"]
     assert system.events[0] is asked[0]
     assert len(asked) == 1
     _, training, gradient, weight = asked[0]
@@ -292,9 +295,9 @@ def test_the_history_has_the_share_of_live_units_and_their_mean_deviation(corpus
 
 
 def test_a_feature_that_is_one_output_for_all_at_the_chosen_epoch_stops_with_its_name(corpus, fit):
-    with pytest.raises(TrainingError, match="h_a: one output for all 12 validation utterances") as caught:
+    """Epoch 2 is chosen, and it alone has collapsed."""
+    with pytest.raises(TrainingError, match=r"^h_a: one output for all 12 validation utterances"):
         fit(Scripted(corpus, [1, 5, 2], spread={2: 0.0}))
-    assert "epoch 2" in str(caught.value)
 
 
 def test_a_collapse_is_reported_where_it_is_to_be_a_warning(corpus, fit):
@@ -410,12 +413,12 @@ def test_the_targets_stay_while_the_student_moves(new_system, corpus, fit):
     system = new_system().eval()
     rows = corpus.rows["train"]
     with torch.no_grad():
-        before = {name: x.clone() for name, x in system.targets(corpus.select(rows)).items()}
+        before = {name: x.clone() for name, x in system.prepare(corpus.select(rows)).items()}
 
     fit(system)
 
     with torch.no_grad():
-        after = system.eval().targets(corpus.select(rows))
+        after = system.eval().prepare(corpus.select(rows))
     assert all((after[name] - before[name]).abs().max() > 1e-3 for name in ("h", "h_missing", "H"))
 
 
@@ -423,7 +426,7 @@ def test_the_validation_scores_are_those_of_the_weights_that_are_left(new_system
     system = new_system()
     fitted = fit(system)
 
-    predicted, _ = loop.predict(system, corpus, "validation", CONDITIONS, "float32")
+    predicted, _ = predict(system, corpus, "validation", CONDITIONS, "float32")
 
     y = corpus.y[corpus.rows["validation"]]
     right = torch.cat([predicted[c].O.argmax(1) == y for c in CONDITIONS]).float().mean().item()
@@ -435,14 +438,14 @@ def test_the_validation_scores_are_those_of_the_weights_that_are_left(new_system
 
 def test_predictions_do_not_depend_on_how_many_are_encoded_at_once(new_system, corpus, monkeypatch):
     system = new_system()
-    together, _ = loop.predict(system, corpus, "train", (*CONDITIONS, "avt"), "float32")
-    monkeypatch.setattr(loop, "ROWS_AT_ONCE", 5)
+    together, _ = predict(system, corpus, "train", (*CONDITIONS, "avt"), "float32")
+    monkeypatch.setattr("ifmmin.training.prediction.ROWS_AT_ONCE", 5)
 
-    apart, _ = loop.predict(system, corpus, "train", (*CONDITIONS, "avt"), "float32")
+    apart, _ = predict(system, corpus, "train", (*CONDITIONS, "avt"), "float32")
 
-    for condition, prediction in together.items():
-        torch.testing.assert_close(apart[condition].O, prediction.O, rtol=0, atol=1e-6)
-        torch.testing.assert_close(apart[condition].H_prime, prediction.H_prime, rtol=0, atol=1e-6)
+    for condition, expected in together.items():
+        torch.testing.assert_close(apart[condition].O, expected.O, rtol=0, atol=1e-6)
+        torch.testing.assert_close(apart[condition].H_prime, expected.H_prime, rtol=0, atol=1e-6)
 
 
 def test_a_system_learns_what_its_corpus_holds(new_system, corpus):
@@ -471,5 +474,5 @@ def test_a_training_in_bf16_is_finite_and_leaves_float32_weights(new_system, cor
 
     assert np.isfinite(fitted.history.to_numpy()).all()
     assert {x.dtype for x in system.state_dict().values()} == {torch.float32}
-    predicted, _ = loop.predict(system, corpus, "test", (*CONDITIONS, "avt"), "bf16")
+    predicted, _ = predict(system, corpus, "test", (*CONDITIONS, "avt"), "bf16")
     assert all(p.O.dtype == p.H_prime.dtype == torch.float32 for p in predicted.values())

@@ -86,6 +86,8 @@ def test_a_missing_key_is_named(write_params, settings):
         ("pretrain", "beta1", 1.0),
         ("split", "folds_from", "files"),
         ("synthesize", "utterances_per_speaker", 7),
+        ("comparison", "on_par", -0.01),
+        ("comparison", "on_par", float("inf")),
         ("figures", "perplexity", -3),
     ],
 )
@@ -123,21 +125,69 @@ def test_a_row_twice_is_named(write_params, settings):
 
 
 def test_a_system_in_two_groups_is_named(write_params, settings):
-    kinds = {**settings["pretrainings"], "fusion": {}}
+    fusion = {**settings["systems"]["fusion"], "if_mmin": {}}
 
-    lines = faults(
-        write_params(systems={**settings["systems"], "fusion": {"if_mmin": {}}}, pretrainings=kinds)
-    )
+    lines = faults(write_params(systems={**settings["systems"], "fusion": fusion}))
 
     assert len(lines) == 1
     assert "'if_mmin'" in lines[0]
 
 
 def test_a_group_of_systems_without_its_pretraining_is_named(write_params, settings):
-    lines = faults(write_params(systems={**settings["systems"], "fusion": {"mmin": {}}}))
+    lines = faults(write_params(systems={**settings["systems"], "contrastive": {"x": {}}}))
 
     assert len(lines) == 1
-    assert "systems.fusion" in lines[0]
+    assert "systems.contrastive" in lines[0]
+    assert "expected one of invariant, fusion, scratch." in lines[0]
+
+
+def test_systems_that_start_from_no_encoders_need_no_pretraining(write_params, settings):
+    path = write_params(
+        systems={"scratch": {"one": {}}, "invariant": settings["systems"]["invariant"]},
+        pretrainings={"invariant": settings["pretrainings"]["invariant"]},
+        rows=["if_mmin", "one"],
+        comparison={**settings["comparison"], "baselines": ["one"]},
+    )
+
+    assert params.read(path, "rows") == {"rows": ["if_mmin", "one"]}
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "name"),
+    [
+        ("proposed", "mmin", "mmin"),
+        ("ablations", ["if_mmin_no_inv", "mctn"], "mctn"),
+        ("baselines", ["mmin", "if_mmin"], "if_mmin"),
+    ],
+)
+def test_a_system_in_two_parts_of_the_comparison_is_named(write_params, settings, part, value, name):
+    lines = faults(write_params(comparison={**settings["comparison"], part: value}))
+
+    assert len(lines) == 1, lines
+    assert f"key comparison: {name!r} has two parts" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("proposed", "transformer"), ("baselines", ["mmin", "transformer"]), ("ablations", ["transformer"])],
+)
+def test_a_compared_system_that_is_in_no_group_is_named(write_params, settings, part, value):
+    lines = faults(write_params(comparison={**settings["comparison"], part: value}))
+
+    assert len(lines) == 1, lines
+    assert "key comparison: system 'transformer' is under no group of systems" in lines[0]
+
+
+def test_a_baseline_twice_is_named(write_params, settings):
+    lines = faults(write_params(comparison={**settings["comparison"], "baselines": ["mmin", "mmin"]}))
+
+    assert len(lines) == 1, lines
+    assert "comparison.baselines" in lines[0]
+    assert "'mmin' is listed twice" in lines[0]
+
+
+def test_a_compared_system_need_not_be_a_row(write_params):
+    assert params.read(write_params(rows=["if_mmin"]), "rows") == {"rows": ["if_mmin"]}
 
 
 def test_a_shortest_sequence_above_the_longest_is_named(write_params, settings):
@@ -266,10 +316,28 @@ def test_an_entry_s_value_of_a_shared_key_is_held_to_the_same_range(resolve, ent
 
 
 @pytest.mark.parametrize(
+    "entry",
+    [
+        {"img_weight": -1},
+        {"cycle_weight": "twice"},
+        {"cycle_weight": float("nan")},
+        {"steps": 0},
+        {"steps": 2.5},
+        {"translation_weight": -0.1},
+    ],
+    ids=str,
+)
+def test_a_value_that_only_an_entry_holds_has_its_range_too(resolve, entry):
+    with pytest.raises(ParamsError, match=f"key {next(iter(entry))} is "):
+        resolve(entry, accepts=("img_weight", "cycle_weight", "steps", "translation_weight"))
+
+
+@pytest.mark.parametrize(
     "changes", [{"cmd_weight": -1}, {"cmd_weight": "small"}, {"cmd_warmup": -2}, {"cmd_warmup": "long"}]
 )
 def test_a_pretraining_s_value_out_of_range_is_named(settings, write_params, tmp_path, changes):
-    path = write_params(pretrainings={"invariant": {**settings["pretrainings"]["invariant"], **changes}})
+    invariant = {**settings["pretrainings"]["invariant"], **changes}
+    path = write_params(pretrainings={**settings["pretrainings"], "invariant": invariant})
 
     with pytest.raises(ParamsError, match=next(iter(changes))):
         configure.main(["--params", str(path), "--out", str(tmp_path / "configs")])
@@ -288,6 +356,69 @@ def test_configure_writes_the_settings_of_each_system_and_pretraining(settings, 
     assert "lambda2" not in builds["if_mmin_no_inv"]
     assert "cascade" not in builds["if_mmin_no_cascade"]
     assert "lambda2" not in builds["invariant"]
+
+
+def test_configure_gives_a_system_from_scratch_what_its_networks_read_but_no_condition_and_no_sizes(
+    settings, write_params, tmp_path
+):
+    """The condition is that of each of its networks, sizes are those of the corpus."""
+    configure.main(["--params", str(write_params()), "--out", str(tmp_path / "configs")])
+
+    builds = {
+        path.stem: json.loads(path.read_text("utf-8"))["build"] for path in (tmp_path / "configs").iterdir()
+    }
+    encoders = {"hidden", "kernel_heights", "filters", "text_dropout", "missing_steps"}
+    head = {"classifier", "dropout"}
+    assert builds["mctn"].keys() == {"hidden", "steps", "translation_weight"} | head
+    assert builds["late_fusion_floor"].keys() == encoders | head
+    assert builds["late_fusion_ceiling"].keys() == encoders | head
+    assert builds["mctn"]["steps"] == settings["systems"]["scratch"]["mctn"]["steps"]
+
+
+def test_configure_gives_mmin_a_cycle_and_its_ablation_none(settings, write_params, tmp_path):
+    configure.main(["--params", str(write_params()), "--out", str(tmp_path / "configs")])
+
+    mmin, no_cycle = (
+        json.loads((tmp_path / "configs" / f"{name}.json").read_text("utf-8"))["build"]
+        for name in ("mmin", "mmin_no_cycle")
+    )
+    assert mmin["cycle_weight"] == settings["systems"]["fusion"]["mmin"]["cycle_weight"]
+    assert mmin.keys() - no_cycle.keys() == {"cycle_weight"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("scratch", "mctn"), ("fusion", "mmin"), ("invariant", "if_mmin")]
+)
+def test_a_system_under_its_own_group_is_loaded(kind, name):
+    assert configure.system(kind, name).__name__ == f"ifmmin.systems.{name}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "own"),
+    [
+        ("invariant", "mctn", "scratch"),
+        ("fusion", "late_fusion_floor", "scratch"),
+        ("scratch", "if_mmin", "invariant"),
+        ("invariant", "mmin", "fusion"),
+    ],
+)
+def test_a_system_under_another_group_is_refused_and_told_where_to(kind, name, own):
+    sentence = (
+        f"system {name!r} stands under systems.{kind}; its file starts from {own!r}. "
+        "Move it there in params.yaml."
+    )
+
+    with pytest.raises(ParamsError, match=f"^{re.escape(sentence)}$"):
+        configure.system(kind, name)
+
+
+def test_configure_refuses_a_file_with_a_system_under_another_group(settings, write_params, tmp_path):
+    systems = {**settings["systems"], "scratch": dict(settings["systems"]["scratch"])}
+    systems["fusion"] = {**systems["fusion"], "mctn": systems["scratch"].pop("mctn")}
+    path = write_params(systems=systems)
+
+    with pytest.raises(ParamsError, match=r"system 'mctn' stands under systems\.fusion"):
+        configure.main(["--params", str(path), "--out", str(tmp_path / "configs")])
 
 
 def test_all_faults_of_an_entry_are_reported_at_once(resolve):

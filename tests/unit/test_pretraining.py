@@ -61,13 +61,13 @@ def test_pretraining_needs_two_utterances_and_knows_the_full_input_only(new_netw
     network = new_network()
 
     assert network.smallest_batch == 2
-    assert network.conditions == ("avt",)
+    assert {name: part.conditions for name, part in network.parts().items()} == {"": ("avt",)}
 
 
-def test_the_settings_beside_the_encoders_rebuild_them(new_network):
+def test_the_settings_of_the_encoders_rebuild_them(new_network):
     network = new_network()
 
-    rebuilt = Encoders(**network.encoder_settings)
+    rebuilt = Encoders(**network.encoders.settings)
     rebuilt.load_state_dict(network.encoders.state_dict())
 
     assert rebuilt.state_dict().keys() == network.encoders.state_dict().keys()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, recall_score
 
 from ifmmin import scoring
 
@@ -35,3 +35,64 @@ def test_ua_is_scikit_learn_s_balanced_accuracy_where_every_class_is_there(data,
 
     assert scoring.ua(y, predicted, n_classes) == pytest.approx(balanced_accuracy_score(y, predicted))
     assert scoring.wa(y, predicted) == pytest.approx(np.mean(np.array(y) == np.array(predicted)))
+
+
+def scikit_learn(y, predicted, n_classes):
+    """Accuracy and the recall of each class, labels fixed; 0 where a class has no utterances."""
+    each = recall_score(y, predicted, labels=range(n_classes), average=None, zero_division=0)
+    macro = recall_score(y, predicted, labels=range(n_classes), average="macro", zero_division=0)
+    return accuracy_score(y, predicted), each, macro
+
+
+def agree(y, predicted, n_classes):
+    accuracy, each, macro = scikit_learn(y, predicted, n_classes)
+    assert scoring.wa(y, predicted) == pytest.approx(accuracy, rel=1e-12)
+    np.testing.assert_allclose(scoring.recalls(y, predicted, n_classes), each, rtol=1e-12)
+    assert scoring.ua(y, predicted, n_classes) == pytest.approx(macro, rel=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.integers(2, 6))
+def test_wa_recalls_and_ua_are_scikit_learn_s_whatever_classes_are_there(data, n_classes):
+    """Classes may lack utterances, predictions or both."""
+    pairs = st.tuples(*[st.integers(0, n_classes - 1)] * 2)
+    y, predicted = zip(*data.draw(st.lists(pairs, min_size=1, max_size=30)), strict=True)
+
+    agree(y, predicted, n_classes)
+
+
+@pytest.mark.parametrize(
+    ("y", "predicted", "n_classes"),
+    [
+        ([0], [0], 4),
+        ([3], [0], 4),
+        ([2, 2, 2], [2, 2, 2], 3),
+        ([0, 1, 2, 3], [1, 2, 3, 0], 4),
+        ([0, 0, 1], [3, 3, 3], 4),
+        ([1, 2], [0, 3], 4),
+        ([0, 1, 1, 0], [0, 1, 1, 0], 2),
+    ],
+    ids=[
+        "one right",
+        "one wrong",
+        "one class",
+        "none right",
+        "a stray class",
+        "first and last class stray",
+        "all right",
+    ],
+)
+def test_edge_cases_are_scikit_learn_s(y, predicted, n_classes):
+    agree(y, predicted, n_classes)
+
+
+def test_recalls_of_arrays_are_scikit_learn_s():
+    """As the loop passes them: int64 arrays, as many as a validation set in six conditions."""
+    draw = np.random.default_rng(0)
+
+    agree(draw.integers(0, 4, 3000), draw.integers(0, 4, 3000), 4)
+
+
+def test_recalls_by_hand():
+    """Class 0: 1 of 2; class 1: no utterance; class 2: 1 of 1; class 3: 0 of 1."""
+    assert scoring.recalls([0, 0, 2, 3], [0, 1, 2, 2], 4).tolist() == [0.5, 0, 1, 0]

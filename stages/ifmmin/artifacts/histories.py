@@ -3,14 +3,16 @@
     data/histories/<name>/<fold>-<seed>.csv
 
     epoch                   from 1
-    chosen                  1 for the epoch whose weights were kept (first best validation UA), else 0
+    chosen                  1 for the epoch whose weights were kept (first best validation UA), else 0; of a
+                            system with a network for each condition: chosen_a ... chosen_vt
     lr                      learning rate of the epoch
-    L, L_...                mean of each loss over the epoch's training utterances, unweighted terms
+    L, L_...                mean of each loss over the epoch's training utterances, unweighted terms; summed
+                            over the networks where there are several
     validation_L_cls        cross entropy over the validation rows (every condition of every utterance)
-    validation_wa, _ua      over the same rows pooled, in [0, 1]
-    live_x, sd_x            for each feature x (h_a ... H_t): share of its units whose standard deviation over
-                            the validation utterances exceeds 0.001, and the mean of those deviations over all
-                            units
+    validation_wa, _ua      over the same rows pooled, in [0, 1]; validation_ua_a ... _vt as for chosen
+    live_x, sd_x            for each feature x (h_a ... H_t; a.joint ...): share of its units whose standard
+                            deviation over the validation utterances exceeds 0.001, and the mean of those
+                            deviations over all units
 
 Written by pretrain and train. Read by draw.
 """
@@ -21,7 +23,7 @@ import pandas as pd
 
 from ifmmin.files import ArtifactError, write_csv
 
-REQUIRED = ("epoch", "chosen", "lr", "L", "validation_L_cls", "validation_wa", "validation_ua")
+REQUIRED = ("epoch", "lr", "L", "validation_L_cls", "validation_wa", "validation_ua")
 
 
 def write(path: Path, history: pd.DataFrame) -> None:
@@ -40,8 +42,11 @@ def read(path: Path) -> pd.DataFrame:
 
 def _checked(path: Path, history: pd.DataFrame) -> pd.DataFrame:
     missing = [name for name in REQUIRED if name not in history]
-    if missing:
-        raise ArtifactError(f"{path}: column {missing[0]!r} is missing. Rerun the stage that writes it.")
-    if history["chosen"].sum() != 1:
-        raise ArtifactError(f"{path}: {history['chosen'].sum()} epochs are marked as chosen; expected one.")
+    marks = history.columns[history.columns.str.startswith("chosen")]
+    if missing or marks.empty:
+        raise ArtifactError(
+            f"{path}: column {[*missing, 'chosen'][0]!r} is missing. Rerun the stage that writes it."
+        )
+    for name in marks[history[marks].sum() != 1]:
+        raise ArtifactError(f"{path}: {history[name].sum()} epochs are {name}; expected one.")
     return history

@@ -15,7 +15,7 @@ by evaluate. Read by aggregate.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,25 @@ def read(path: Path) -> tuple[pd.DataFrame, list[str], dict[str, Any]]:
     table, metadata = read_parquet(path, lambda names: _schema(_classes(names)))
     classes = _classes([str(name) for name in table.columns])
     return _checked(path, table, classes), classes, json.loads(metadata.get("run", "{}"))
+
+
+def read_all(
+    folder: Path, keys: Iterable[tuple[str, int, int]]
+) -> tuple[dict[tuple[str, int, int], pd.DataFrame], dict[tuple[str, int, int], dict[str, Any]]]:
+    """Read the predictions of some runs, and no others.
+
+    Args:
+        folder: data/predictions.
+        keys: (system, fold, seed) of each run.
+
+    Returns:
+        Key to table, and key to what the file says of the run.
+    """
+    tables, runs = {}, {}
+    for system, fold, seed in keys:
+        table, _, run = read(folder / system / f"{fold}-{seed}.parquet")
+        tables[system, fold, seed], runs[system, fold, seed] = table, run
+    return tables, runs
 
 
 def _checked(path: Path, predictions: pd.DataFrame, classes: list[str]) -> pd.DataFrame:

@@ -5,8 +5,9 @@
 
 Tensors are float32 under their module's parameter names. The header has one metadata key, "ifmmin", holding
 JSON with sorted keys: with one key the bytes are the same in each run, with several they are not. It says how
-to build the network (build, encoders, n_classes), how it was optimised (fit), on which kind of device and in
-which precision (run; pretrained: the same of its encoders), and which encoders collapsed.
+to build the network (build; encoders also say encoders, models start: n_classes and encoders or sizes), how
+it was optimised (fit), on which kind of device and in which precision (run; pretrained: the same of its
+encoders, null where it has none), and which encoders collapsed.
 """
 
 import json

@@ -141,7 +141,7 @@ class Encoders(nn.Module):
         """Build encoders for raw features.
 
         Args:
-            sizes: feature size D_m of each modality.
+            sizes: feature size D_m of each modality that is to have an encoder, in the order a, v, t.
             hidden: units of h^m and of H^m.
             kernel_heights: heights of the TextCNN's convolutions, in frames.
             filters: convolutions of each height.
@@ -152,22 +152,34 @@ class Encoders(nn.Module):
             invariance_dropout: share of its units dropped in training.
         """
         super().__init__()
+        self.settings: dict[str, object] = {
+            "sizes": dict(sizes),
+            "hidden": hidden,
+            "kernel_heights": kernel_heights,
+            "filters": filters,
+            "text_dropout": text_dropout,
+            "missing_steps": dict(missing_steps),
+            "invariance_depth": invariance_depth,
+            "invariance_activation": invariance_activation,
+            "invariance_dropout": invariance_dropout,
+        }
+        """The arguments that build the same encoders again."""
         self.sizes = dict(sizes)
         self.missing_steps = dict(missing_steps)
         self.hidden = hidden
-        self.specificity = nn.ModuleDict(
-            {
-                "a": LSTMMaxPool(size=sizes["a"], hidden=hidden),
-                "v": LSTMMaxPool(size=sizes["v"], hidden=hidden),
-                "t": TextCNN(
-                    size=sizes["t"],
+        self.specificity = nn.ModuleDict()
+        for m, size in sizes.items():
+            self.specificity[m] = (
+                TextCNN(
+                    size=size,
                     hidden=hidden,
                     kernel_heights=kernel_heights,
                     filters=filters,
                     dropout=text_dropout,
-                ),
-            }
-        )
+                )
+                if m == "t"
+                else LSTMMaxPool(size=size, hidden=hidden)
+            )
         self.invariance = (
             InvarianceEncoder(
                 hidden=hidden,
@@ -181,21 +193,39 @@ class Encoders(nn.Module):
 
     def networks(self) -> dict[str, nn.Module]:
         """The sub-networks, each of which is clipped on its own."""
-        named: dict[str, nn.Module] = {f"enc_{m}": self.specificity[m] for m in MODALITIES}
+        named: dict[str, nn.Module] = {f"enc_{m}": encoder for m, encoder in self.specificity.items()}
         return named if self.invariance is None else {**named, "enc_inv": self.invariance}
+
+    def teach(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
+        """What a teacher, the encoders before a system's first step, says of each utterance.
+
+        Args:
+            x: modality to B sequences, the full input.
+
+        Returns:
+            h: (B, 3 x hidden), its features; h_missing: the same of silence; H: of its Enc', where there is
+            one.
+
+        Source:
+            Released code: models/IFMMIN_model.py and mmin_model.py keep a frozen copy for it.
+        """
+        h_m = self.encode(x)
+        h = concatenated(h_m)
+        said = {"h": h, "h_missing": concatenated(self.missing()).expand_as(h)}
+        return said if self.invariance is None else {**said, "H": concatenated(self.invariant(h_m))}
 
     def encode(self, x: Mapping[str, Sequences], available: Tensor | None = None) -> dict[str, Tensor]:
         """Encode what is available of each utterance; a missing modality's frames are not read.
 
         Args:
             x: modality to B sequences.
-            available: (B, 3) bool, in the order a, v, t; None for the full input.
+            available: (B, 3) bool, in the order a, v, t; None for whatever has an encoder.
 
         Returns:
             h_m: modality to (B, hidden).
         """
         if available is None:
-            return {m: self._encoder(m).head(self._encoder(m).pool(x[m])) for m in MODALITIES}
+            return {m: self._encoder(m).head(self._encoder(m).pool(x[m])) for m in self.sizes}
         return {m: self._encode_available(m, x[m], available[:, i]) for i, m in enumerate(MODALITIES)}
 
     def _encode_available(self, m: str, x: Sequences, available: Tensor) -> Tensor:
@@ -217,7 +247,7 @@ class Encoders(nn.Module):
 
     def missing(self) -> dict[str, Tensor]:
         """Encode a missing modality: modality to (1, hidden)."""
-        return {m: self._encoder(m).head(self._silent(m)) for m in MODALITIES}
+        return {m: self._encoder(m).head(self._silent(m)) for m in self.sizes}
 
     def invariant(self, h_m: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Map h_m to H_m with Enc', modality by modality.
@@ -229,37 +259,34 @@ class Encoders(nn.Module):
             raise ValueError(
                 "these encoders have no invariance encoder; expected ones from invariant pretraining."
             )
-        return {m: self.invariance(h_m[m]) for m in MODALITIES}
+        return {m: self.invariance(h) for m, h in h_m.items()}
 
     def vital(self, h_m: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Name h^m and, where there is Enc', H^m (B, hidden).
 
         These are the features whose collapse the training history shows.
         """
-        named = {f"h_{m}": h_m[m] for m in MODALITIES}
+        named = {f"h_{m}": h for m, h in h_m.items()}
         if self.invariance is None:
             return named
         return named | {f"H_{m}": H for m, H in self.invariant(h_m).items()}
 
 
 def concatenated(features: Mapping[str, Tensor]) -> Tensor:
-    """Concatenate per-modality features (B, hidden) to (B, 3 x hidden), in the order a, v, t."""
-    return torch.cat([features[m] for m in MODALITIES], dim=1)
+    """Concatenate features (B, hidden) of n modalities to (B, n x hidden), in the order a, v, t."""
+    return torch.cat([features[m] for m in MODALITIES if m in features], dim=1)
 
 
-def assembled(
-    h_m: Mapping[str, Tensor], missing: Mapping[str, Tensor], available: Tensor
-) -> dict[str, Tensor]:
-    """Put the answer to silence (1, hidden) wherever a modality is missing.
-
-    Selection, not multiplication: a NaN in an unavailable feature stays out.
+def assembled(h_m: Mapping[str, Tensor], missing: Mapping[str, Tensor], condition: str) -> dict[str, Tensor]:
+    """Put the answer to silence wherever a condition misses a modality; what `h_m` has of it is not read.
 
     Args:
-        h_m: modality to (B, hidden), of the full input.
-        missing: modality to (1, hidden).
-        available: (B, 3) or (1, 3) bool.
+        h_m: modality to (B, hidden), of those that the condition has at least.
+        missing: modality to (1, hidden), of all that are encoded.
+        condition: the available modalities.
 
     Returns:
         Modality to (B, hidden).
     """
-    return {m: torch.where(available[:, i : i + 1], h_m[m], missing[m]) for i, m in enumerate(MODALITIES)}
+    B = len(h_m[condition[0]])
+    return {m: h_m[m] if m in condition else silent.expand(B, -1) for m, silent in missing.items()}

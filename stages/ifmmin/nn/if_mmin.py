@@ -2,28 +2,26 @@
 
 from collections.abc import Iterable, Mapping
 
-import torch
 from torch import Tensor, nn
 
 from ifmmin.nn.classifier import Classifier
 from ifmmin.nn.encoders import Encoders, assembled, concatenated
-from ifmmin.nn.imagination import Imagination
+from ifmmin.nn.imagination import Imagination, reversed_target
 from ifmmin.nn.initialisation import initialise
 from ifmmin.nn.losses import distance
 from ifmmin.nn.sequences import Sequences
-from ifmmin.nn.systems import Batch, Prediction
-from ifmmin.terms import CONDITIONS, MODALITIES, availability
+from ifmmin.nn.systems import Batch, Part, Prediction
+from ifmmin.terms import CONDITIONS, MODALITIES
 
 
 class IFMMIN(nn.Module):
     """Encoders from invariant pretraining, IF-IM and a classifier on the joint representation.
 
     The teacher of the released code is a frozen copy of the pretrained encoders. The student starts as that
-    copy, so `targets` called before the first step is the teacher's answer, and no copy is kept.
+    copy, so `prepare` called before the first step is the teacher's answer, and no copy is kept.
     """
 
     smallest_batch = 1
-    conditions = CONDITIONS
 
     def __init__(
         self,
@@ -55,34 +53,26 @@ class IFMMIN(nn.Module):
         """The sub-networks that train; nothing of the student is frozen."""
         return {**self.encoders.networks(), "imagination": self.imagination, "classifier": self.classifier}
 
-    def targets(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
-        """The teacher's features of the full input and of a missing modality, and its H.
+    def parts(self) -> dict[str, Part]:
+        """One part: all six conditions pick its epoch."""
+        return {"": Part(CONDITIONS, self.state_dict())}
 
-        Each is (B, 3 x hidden).
-        """
-        h_m = self.encode(x)
-        h = concatenated(h_m)
-        return {
-            "h": h,
-            "h_missing": concatenated(self.encoders.missing()).expand_as(h),
-            "H": concatenated(self.encoders.invariant(h_m)),
-        }
+    def prepare(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
+        """The teacher's h, the same of silence, and its H; each (N, 3 x hidden)."""
+        return self.encoders.teach(x)
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         """L = L_cls + lambda1 L_img + lambda2 L_inv.
 
-        The target h'' is the teacher's embedding of the reverse-masked input: of a missing modality its
-        features, of an available one its answer to silence; both distances are over all 3 x hidden numbers.
+        Both distances are over all 3 x hidden numbers.
 
         Source:
-            Paper, section 2.2.2. Targets: released code, models/IFMMIN_model.py (the paper names the missing
-            modality only).
+            Paper, section 2.2.2.
         """
         h_m = self.encoders.encode(batch.x, batch.available)
         h, H_prime = concatenated(h_m), concatenated(self.encoders.invariant(h_m))  # (B, 3 hidden) each
         imagined = self.imagination(h, H_prime)
-        available = batch.available.repeat_interleave(self.encoders.hidden, dim=1)  # (B, 3 hidden)
-        h_target = torch.where(available, batch.targets["h_missing"], batch.targets["h"])
+        h_target = reversed_target(batch.available, batch.targets["h"], batch.targets["h_missing"])
 
         L_cls = nn.functional.cross_entropy(self.classifier(imagined.C), batch.y)
         L_img = distance(imagined.h_prime, h_target, self.form)
@@ -97,13 +87,9 @@ class IFMMIN(nn.Module):
     def predict(self, encoded: Mapping[str, Tensor], conditions: Iterable[str]) -> dict[str, Prediction]:
         """Predict in several conditions from features that were encoded once."""
         missing = self.encoders.missing()
-        return {condition: self._predict(encoded, missing, condition) for condition in conditions}
+        return {c: self._predict(assembled(encoded, missing, c)) for c in conditions}
 
-    def _predict(
-        self, encoded: Mapping[str, Tensor], missing: Mapping[str, Tensor], condition: str
-    ) -> Prediction:
-        available = torch.tensor([availability(condition)], device=encoded["a"].device)  # (1, 3)
-        h_m = assembled(encoded, missing, available)
+    def _predict(self, h_m: Mapping[str, Tensor]) -> Prediction:
         H_prime = concatenated(self.encoders.invariant(h_m))
         return Prediction(self.classifier(self.imagination(concatenated(h_m), H_prime).C), H_prime)
 

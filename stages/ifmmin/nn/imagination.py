@@ -44,6 +44,26 @@ class Autoencoder(nn.Module):
         return code, self.decoder(code)
 
 
+def reversed_target(available: Tensor, h: Tensor, h_missing: Tensor) -> Tensor:
+    """h'', the target of h': the teacher's embedding of the reverse-masked input.
+
+    Of a missing modality its features, of an available one the answer to silence.
+
+    Args:
+        available: (B, 3) bool.
+        h: (B, 3 x hidden) float32, the teacher's features of the full input.
+        h_missing: (B, 3 x hidden) float32, those of silence.
+
+    Returns:
+        (B, 3 x hidden) float32.
+
+    Source:
+        Released code, models/IFMMIN_model.py and mmin_model.py (the paper names the missing modality only).
+    """
+    hidden = h.shape[1] // available.shape[1]
+    return torch.where(available.repeat_interleave(hidden, dim=1), h_missing, h)
+
+
 def _stack(widths: list[int], activation: type[nn.Module]) -> nn.Sequential:
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(widths):

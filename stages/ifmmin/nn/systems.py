@@ -16,7 +16,7 @@ class Batch(NamedTuple):
         x: modality to B sequences of raw (acoustic: scaled) features, the full input.
         available: (B, 3) bool, the mask drawn for each utterance, in the order a, v, t.
         y: (B,) int64, target classes.
-        targets: what System.targets gave for these utterances, row by row.
+        targets: what System.prepare gave for these utterances, row by row.
         epoch: from 1.
     """
 
@@ -39,31 +39,51 @@ class Prediction(NamedTuple):
     H_prime: Tensor | None
 
 
+class Part(NamedTuple):
+    """Weights whose epoch is picked by themselves.
+
+    Attributes:
+        conditions: the conditions whose pooled validation UA picks it.
+        weights: name to tensor; they share memory with the system's own.
+    """
+
+    conditions: tuple[str, ...]
+    weights: Mapping[str, Tensor]
+
+
 class System(Protocol):
-    """A torch module that the loop can train and test; the last methods are the module's own."""
+    """A torch module that the loop can train and test; the last methods are the module's own.
+
+    Where there are several parts, what belongs to one of them is named by it: "a.joint" is of part "a".
+    """
 
     smallest_batch: int
     """A last batch of fewer utterances is left out."""
-    conditions: tuple[str, ...]
-    """The conditions whose pooled validation UA picks the epoch."""
 
     def networks(self) -> dict[str, nn.Module]:
         """The sub-networks that train; the gradient of each is clipped on its own."""
 
-    def targets(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
-        """What training needs of the full input and never changes: name to (B, ...).
+    def parts(self) -> dict[str, Part]:
+        """What is picked by itself: {"": everything}, or a part for each condition."""
 
-        Computed once, in evaluation mode.
+    def prepare(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
+        """Look at the N training utterances once, before the first step, in evaluation mode.
+
+        What training needs of their full input and never changes: name to (N, ...).
         """
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         """The loss "L" that is minimised, and its unweighted terms by name; all () float32."""
 
     def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
-        """Encode each modality of the full input by itself: name to (B, ...). What `predict` recombines."""
+        """What `predict` needs of the full input: name to (B, ...), each from one condition's modalities."""
 
     def predict(self, encoded: Mapping[str, Tensor], conditions: Iterable[str]) -> dict[str, Prediction]:
-        """Predict in several conditions; of `encoded`, only what a condition has is read."""
+        """Predict in several conditions; of `encoded`, only what a condition has is read.
+
+        A condition that the system does not know (the full input, where it has a network for each of the six)
+        is left out.
+        """
 
     def vital(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The features that must not collapse: name to (B, hidden)."""

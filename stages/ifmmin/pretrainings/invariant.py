@@ -13,7 +13,7 @@ from ifmmin.nn.encoders import Encoders, concatenated
 from ifmmin.nn.initialisation import initialise
 from ifmmin.nn.losses import cmd_loss
 from ifmmin.nn.sequences import Sequences
-from ifmmin.nn.systems import Batch, Prediction
+from ifmmin.nn.systems import Batch, Part, Prediction
 from ifmmin.terms import FULL, MODALITIES
 
 
@@ -22,14 +22,12 @@ class InvariantPretraining(nn.Module):
 
     smallest_batch = 2
     """The moments of a single utterance are all 0 and say nothing."""
-    conditions = (FULL,)
 
     def __init__(
         self,
         *,
         encoders: Encoders,
         classifier: Classifier,
-        encoder_settings: Mapping[str, object],
         cmd_weight: float,
         cmd_warmup: int,
         K: int,
@@ -39,7 +37,6 @@ class InvariantPretraining(nn.Module):
         Args:
             encoders: specificity encoders and Enc'; what is kept afterwards.
             classifier: reads [h, H], 6 x hidden.
-            encoder_settings: arguments that rebuild the encoders.
             cmd_weight: weight of L_cmd.
             cmd_warmup: epochs over which the weight grows linearly from 0; 0 or 1: full from the start.
             K: highest order of moment in L_cmd.
@@ -47,14 +44,17 @@ class InvariantPretraining(nn.Module):
         super().__init__()
         self.encoders = encoders
         self.classifier = classifier
-        self.encoder_settings = dict(encoder_settings)
         self.cmd_weight, self.cmd_warmup, self.K = cmd_weight, cmd_warmup, K
 
     def networks(self) -> dict[str, nn.Module]:
         """The sub-networks, all of which train."""
         return {**self.encoders.networks(), "classifier": self.classifier}
 
-    def targets(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
+    def parts(self) -> dict[str, Part]:
+        """One part: the full input picks its epoch."""
+        return {"": Part((FULL,), self.state_dict())}
+
+    def prepare(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
         """Nothing: pretraining has no teacher."""
         del x
         return {}
@@ -115,25 +115,23 @@ def build(
 
     Arguments as in Encoders, Classifier and InvariantPretraining.
     """
-    settings = {
-        "sizes": sizes,
-        "hidden": hidden,
-        "kernel_heights": kernel_heights,
-        "filters": filters,
-        "text_dropout": text_dropout,
-        "missing_steps": missing_steps,
-        "invariance_depth": invariance_depth,
-        "invariance_activation": invariance_activation,
-        "invariance_dropout": invariance_dropout,
-    }
-    encoders = Encoders(**settings)  # type: ignore[arg-type]
+    encoders = Encoders(
+        sizes=sizes,
+        hidden=hidden,
+        kernel_heights=kernel_heights,
+        filters=filters,
+        text_dropout=text_dropout,
+        missing_steps=missing_steps,
+        invariance_depth=invariance_depth,
+        invariance_activation=invariance_activation,
+        invariance_dropout=invariance_dropout,
+    )
     head = Classifier(
         size=2 * len(MODALITIES) * hidden, layers=classifier, n_classes=n_classes, dropout=dropout
     )
     network = InvariantPretraining(
         encoders=encoders,
         classifier=head,
-        encoder_settings=settings,
         cmd_weight=cmd_weight,
         cmd_warmup=cmd_warmup,
         K=K,

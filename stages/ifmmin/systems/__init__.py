@@ -1,7 +1,8 @@
 """Room of table rows: one file per row of Table 1, loaded by name.
 
 A system file exposes PRETRAINING, the kind of encoders it starts from, and build(*, encoders, n_classes,
-<hyperparameters>), whose keyword arguments are the parameters it reads. What build returns is an
+<hyperparameters>), whose keyword arguments are the parameters it reads. If PRETRAINING is None, build takes
+sizes, the feature size of each modality, in place of encoders. What build returns is an
 ifmmin.nn.systems.System.
 """
 
@@ -18,25 +19,25 @@ from ifmmin.nn.systems import System
 def build(
     name: str,
     *,
-    encoders: Mapping[str, Any],
-    n_classes: int,
+    start: Mapping[str, Any],
     build: Mapping[str, Any],
     pretrained: Mapping[str, Tensor] | None = None,
 ) -> System:
-    """Build a system around encoders.
+    """Build a system.
 
     Args:
         name: of the system.
-        encoders: arguments that rebuild its encoders.
-        n_classes: number of emotions.
+        start: n_classes, and encoders (the arguments that rebuild them) or sizes.
         build: the parameters that the system reads.
-        pretrained: weights of the encoders; None where the system's own weights follow.
+        pretrained: weights of the encoders; None where there are none, or the system's own weights follow.
 
     Returns:
         The network, on the CPU.
     """
-    start = Encoders(**encoders)
-    if pretrained is not None:
-        start.load_state_dict(pretrained)
-    system: System = load("systems", name).build(encoders=start, n_classes=n_classes, **build)
+    given = dict(start)
+    if "encoders" in start:
+        given["encoders"] = Encoders(**start["encoders"])
+        if pretrained is not None:
+            given["encoders"].load_state_dict(pretrained)
+    system: System = load("systems", name).build(**given, **build)
     return system

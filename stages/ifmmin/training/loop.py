@@ -1,4 +1,4 @@
-"""Training and prediction of anything that is a System.
+"""Training of anything that is a System.
 
 The protocol of the paper, section 3.1, in one place.
 """
@@ -11,27 +11,14 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from ifmmin import scoring
 from ifmmin.batches import Corpus, draw_batches, draw_masks
-from ifmmin.errors import UserError
-from ifmmin.nn.sequences import Sequences
-from ifmmin.nn.systems import Batch, Prediction, System
+from ifmmin.nn.systems import Batch, System
 from ifmmin.training.devices import arithmetic
+from ifmmin.training.prediction import TrainingError, of_part, validate
 from ifmmin.training.schedule import learning_rate
 from ifmmin.training.seeding import generator
 
-ROWS_AT_ONCE = 256
-"""Utterances encoded together where no gradient is kept."""
-
-LIVE = 1e-3
-"""A unit is live when its standard deviation over the validation utterances exceeds this."""
-
-
 log = logging.getLogger(__name__)
-
-
-class TrainingError(UserError):
-    """A training went wrong in a way that its result would not show."""
 
 
 class Settings(NamedTuple):
@@ -85,7 +72,9 @@ def fit(
     precision: str,
     on_epoch: Callable[[Mapping[str, float]], None],
 ) -> Fitted:
-    """Train a system and leave it with the weights of its first best epoch by pooled validation UA.
+    """Train a system and leave each part of it with the weights of its first best epoch.
+
+    The best epoch of a part has the highest validation UA, pooled over the part's conditions.
 
     Args:
         system: on the corpus's device.
@@ -107,8 +96,8 @@ def fit(
     """
     optimiser = adam(system, settings)
     order, masks = generator(seed, "order"), generator(seed, "masks")
-    targets = _over(corpus, corpus.rows["train"], system.targets, system, precision)
-    best, kept, history = -1.0, system.state_dict(), []
+    targets = _prepared(system, corpus, precision)
+    best, kept, history = dict.fromkeys(system.parts(), -1.0), {}, []
     for epoch in range(1, settings.epochs + 1):
         rate = learning_rate(
             epoch, lr=settings.lr, constant=settings.epochs_constant, decay=settings.epochs_decay
@@ -117,16 +106,29 @@ def fit(
             group["lr"] = rate
         batches = _epoch(system, corpus, targets, settings, epoch, order, masks)
         losses = _train(system, batches, optimiser, settings.clip, epoch, precision)
-        row = {"epoch": epoch, "lr": rate, **losses, **_validate(system, corpus, precision)}
-        if row["validation_ua"] > best:
-            best = row["validation_ua"]
-            kept = {name: x.detach().clone() for name, x in system.state_dict().items()}
+        row = {"epoch": epoch, "lr": rate, **losses, **validate(system, corpus, precision)}
+        for name, part in system.parts().items():
+            if row[of_part("validation_ua", name)] > best[name]:
+                best[name] = row[of_part("validation_ua", name)]
+                kept[name] = {key: x.clone() for key, x in part.weights.items()}
         history.append(row)
         on_epoch(row)
-    system.load_state_dict(kept)
-    table = pd.DataFrame(history)
-    table.insert(1, "chosen", (table.index == table["validation_ua"].idxmax()).astype(int))
+    for name, part in system.parts().items():
+        for key, x in part.weights.items():
+            x.copy_(kept[name][key])
+    table = _chosen(pd.DataFrame(history), list(system.parts()))
     return Fitted(table, _collapsed(table, len(corpus.rows["validation"]), settings.on_collapse))
+
+
+def _chosen(history: pd.DataFrame, parts: list[str]) -> pd.DataFrame:
+    """Mark the first best epoch of each part."""
+    marks = {
+        of_part("chosen", part): (history.index == history[of_part("validation_ua", part)].idxmax()).astype(
+            int
+        )
+        for part in parts
+    }
+    return pd.concat([history[["epoch"]].assign(**marks), history.drop(columns="epoch")], axis=1)
 
 
 def adam(system: System, settings: Settings) -> torch.optim.Adam:
@@ -211,91 +213,28 @@ def _train(
     return dict(zip(names, means.tolist(), strict=True))
 
 
-def _over(
-    corpus: Corpus,
-    rows: Tensor,
-    function: Callable[[Mapping[str, Sequences]], dict[str, Tensor]],
-    system: System,
-    precision: str,
-) -> dict[str, Tensor]:
-    """Apply a function of sequences to many utterances, some at a time.
-
-    In evaluation mode and without gradient.
-    """
+def _prepared(system: System, corpus: Corpus, precision: str) -> dict[str, Tensor]:
+    """What the system takes from the training utterances before its first step."""
+    rows = corpus.rows["train"]
     system.eval()
     with torch.no_grad(), arithmetic(rows.device, precision):
-        parts = [function(corpus.select(some)) for some in torch.split(rows, ROWS_AT_ONCE)]
-    return {name: torch.cat([part[name] for part in parts]).float() for name in parts[0]}
-
-
-def predict(
-    system: System, corpus: Corpus, role: str, conditions: Iterable[str], precision: str
-) -> tuple[dict[str, Prediction], dict[str, Tensor]]:
-    """Predict the utterances of a role in several conditions; each modality is encoded once and recombined.
-
-    Args:
-        system: on the corpus's device.
-        corpus: features and roles of one fold.
-        role: train, validation or test.
-        conditions: for instance ("a", "av").
-        precision: "float32" or "bf16".
-
-    Returns:
-        Condition to prediction (n rows each, in the order of the corpus), and the features that
-        must not collapse.
-
-    Raises:
-        TrainingError: if a logit is not finite.
-    """
-    encoded = _over(corpus, corpus.rows[role], system.encode, system, precision)
-    with torch.no_grad(), arithmetic(corpus.y.device, precision):
-        predictions = {
-            c: Prediction(p.O.float(), None if p.H_prime is None else p.H_prime.float())
-            for c, p in system.predict(encoded, conditions).items()
-        }
-        vital = system.vital(encoded)
-    for condition, prediction in predictions.items():
-        if not prediction.O.isfinite().all():
-            raise TrainingError(
-                f"condition {condition}: a logit of the {role} utterances is not finite; expected numbers. "
-                "The weights have diverged: lower lr (params.yaml)."
-            )
-    return predictions, vital
-
-
-def _validate(system: System, corpus: Corpus, precision: str) -> dict[str, float]:
-    """Score the validation utterances, pooled over the system's conditions.
-
-    Looks also at what must not collapse.
-    """
-    predictions, vital = predict(system, corpus, "validation", system.conditions, precision)
-    y = corpus.y[corpus.rows["validation"]].repeat(len(predictions))
-    O = torch.cat([prediction.O for prediction in predictions.values()])  # noqa: E741
-    predicted, labels = O.argmax(1).cpu().numpy(), y.cpu().numpy()
-    row = {
-        "validation_L_cls": nn.functional.cross_entropy(O, y).item(),
-        "validation_wa": scoring.wa(labels, predicted),
-        "validation_ua": scoring.ua(labels, predicted, O.shape[1]),
-    }
-    for name, features in vital.items():
-        deviation = features.float().std(0, correction=0)
-        row |= {
-            f"live_{name}": (deviation > LIVE).float().mean().item(),
-            f"sd_{name}": deviation.mean().item(),
-        }
-    return row
+        prepared = system.prepare(corpus.select(rows))
+    return {name: x.float() for name, x in prepared.items()}
 
 
 def _collapsed(history: pd.DataFrame, n: int, on_collapse: str) -> list[str]:
-    """Find the features without a live unit at the chosen epoch, and stop there unless told to warn."""
-    chosen = history.loc[history["chosen"] == 1].iloc[0]
-    names = [name for name in map(str, history.columns) if name.startswith("live_")]
-    dead = [name.removeprefix("live_") for name in names if chosen[name] == 0 and n > 1]
+    """Find features without a live unit at the chosen epoch of their part, and stop there or warn."""
+    dead = []
+    for name in [name.removeprefix("live_") for name in map(str, history) if name.startswith("live_")]:
+        part = name.rpartition(".")[0]
+        chosen = history[history[of_part("chosen", part)] == 1].iloc[0]
+        if chosen[f"live_{name}"] == 0 and n > 1:
+            dead.append(name)
     if dead:
         sentence = (
-            f"{', '.join(dead)}: one output for all {n} validation utterances at the chosen epoch "
-            f"{int(chosen['epoch'])}; expected units that vary. The encoder has collapsed: lower cmd_weight "
-            "(params.yaml, pretrainings.invariant), or set on_collapse to warn to go on and have it reported."
+            f"{', '.join(dead)}: one output for all {n} validation utterances at the chosen epoch; expected "
+            "units that vary. The encoder has collapsed: lower lr or, of L_cmd, "
+            "cmd_weight (params.yaml), or set on_collapse to warn to go on and have it reported."
         )
         if on_collapse == "stop":
             raise TrainingError(sentence)

@@ -1,0 +1,88 @@
+"""One network for each of the six conditions, trained side by side on the same batches."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from ifmmin.nn.sequences import Sequences
+from ifmmin.nn.systems import Batch, Part, Prediction, System
+from ifmmin.terms import CONDITIONS
+
+Value = TypeVar("Value")
+
+
+class PerCondition(nn.Module):
+    """Six networks that share nothing but the pass over the data.
+
+    Each loss reads its own network only, clipping is by sub-network and Adam by number, and each network's
+    epoch is picked by its own condition: so each comes out as if it had been trained alone (a test compares).
+    """
+
+    smallest_batch = 1
+
+    def __init__(self, members: Mapping[str, System]) -> None:
+        """Gather the networks: condition to a System with one part."""
+        super().__init__()
+        self.members = nn.ModuleDict(cast("Mapping[str, nn.Module]", members))
+
+    def _members(self) -> Iterable[tuple[str, System]]:
+        return cast("Iterable[tuple[str, System]]", self.members.items())
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The sub-networks of all."""
+        return _named({c: member.networks() for c, member in self._members()})
+
+    def parts(self) -> dict[str, Part]:
+        """One part for each condition, picked by it alone."""
+        return {c: member.parts()[""] for c, member in self._members()}
+
+    def prepare(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
+        """What each network needs."""
+        return _named({c: member.prepare(x) for c, member in self._members()})
+
+    def training_losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Sum each loss over the networks, so that each has the gradient that it would have alone."""
+        terms: dict[str, list[Tensor]] = {}
+        for c, member in self._members():
+            own = batch._replace(targets=_of(c, batch.targets))
+            for name, loss in member.training_losses(own).items():
+                terms.setdefault(name, []).append(loss)
+        return {name: torch.stack(losses).sum() for name, losses in terms.items()}
+
+    def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
+        """Each condition's features, from its own network and its own modalities."""
+        return _named({c: member.encode({m: x[m] for m in c}) for c, member in self._members()})
+
+    def predict(self, encoded: Mapping[str, Tensor], conditions: Iterable[str]) -> dict[str, Prediction]:
+        """Predict each condition with its own network; for the full input there is none."""
+        own = dict(self._members())
+        return {c: own[c].predict(_of(c, encoded), [c])[c] for c in conditions if c in own}
+
+    def vital(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The features of each network that must not collapse."""
+        return _named({c: member.vital(_of(c, encoded)) for c, member in self._members()})
+
+
+def _named(parts: Mapping[str, Mapping[str, Value]]) -> dict[str, Value]:
+    return {f"{c}.{name}": x for c, part in parts.items() for name, x in part.items()}
+
+
+def _of(c: str, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(f"{c}."): x for name, x in named.items() if name.startswith(f"{c}.")}
+
+
+def per_condition(build: Callable[..., System]) -> Callable[..., PerCondition]:
+    """Turn the build of a network of one condition into that of one network for each of the six.
+
+    Args:
+        build: takes `condition` and its own parameters, which are those of the result too.
+    """
+
+    @wraps(build)
+    def built(**settings: object) -> PerCondition:
+        return PerCondition({c: build(**settings, condition=c) for c in CONDITIONS})
+
+    return built

@@ -1,0 +1,369 @@
+"""Six networks side by side: each comes out as it would alone."""
+
+import pytest
+import torch
+from torch import nn
+
+from conftest import ENCODERS, SIZES
+from ifmmin.batches import draw_batches
+from ifmmin.nn import fusion
+from ifmmin.nn.per_condition import PerCondition, per_condition
+from ifmmin.nn.systems import Batch, Part, Prediction
+from ifmmin.systems import mctn
+from ifmmin.terms import CONDITIONS
+from ifmmin.training import loop
+from ifmmin.training.prediction import TrainingError, predict
+
+HEAD = {"n_classes": 4, "classifier": [7], "dropout": 0.0}
+FUSION = {name: x for name, x in ENCODERS.items() if "invariance" not in name} | {"text_dropout": 0.0, **HEAD}
+MCTN = {"sizes": SIZES, "hidden": 6, "steps": 3, "translation_weight": 0.5, **HEAD}
+"""Settings without dropout, whose draws depend on what else is drawn."""
+
+BUILDS = {"fusion": (fusion.build, FUSION), "mctn": (mctn.translator, MCTN)}
+each_kind = pytest.mark.parametrize("kind", BUILDS)
+
+
+def together(kind, seed=0):
+    torch.manual_seed(seed)
+    build, values = BUILDS[kind]
+    return per_condition(build)(**values)
+
+
+def alone(kind, condition, start):
+    """The network of one condition, with the initial weights that it has among the six."""
+    build, values = BUILDS[kind]
+    network = build(**values, condition=condition)
+    network.load_state_dict(start.members[condition].state_dict())
+    return network
+
+
+SETTINGS = loop.Settings(
+    epochs_constant=2,
+    epochs_decay=1,
+    batch=12,
+    lr=0.01,
+    beta1=0.5,
+    clip=1.0,
+    on_collapse="warn",
+    threads=1,
+)
+
+
+def batches(corpus, epochs):
+    """The batches of some epochs over the training utterances; masks are drawn but not read."""
+    draw = torch.Generator().manual_seed(5)
+    rows = corpus.rows["train"]
+    for epoch in range(1, epochs + 1):
+        for positions in draw_batches(len(rows), 12, 1, draw):
+            some = rows[positions]
+            mask = torch.rand(len(some), 3, generator=draw) < 0.5
+            yield Batch(corpus.select(some), mask, corpus.y[some], {}, epoch)
+
+
+def norms(system):
+    """L2 norm of the gradient of each sub-network."""
+    return torch.stack(
+        [
+            torch.linalg.vector_norm(torch.cat([p.grad.flatten() for p in network.parameters()]))
+            for network in system.networks().values()
+        ]
+    )
+
+
+def train(system, corpus, clip):
+    """Two epochs of three steps each; the gradient norms of the last, as clipped."""
+    system.eval().prepare(corpus.select(corpus.rows["train"]))
+    optimiser = loop.adam(system.train(), SETTINGS)
+    for batch in batches(corpus, 2):
+        loop.step(system, system.training_losses(batch)["L"], optimiser, clip)
+    return norms(system)
+
+
+@each_kind
+@pytest.mark.parametrize("clip", [0.01, 1e6], ids=["clipped", "not clipped"])
+def test_steps_side_by_side_leave_each_network_as_steps_alone(corpus, kind, clip):
+    """Bit for bit: a sum's gradient is that of its term, Adam goes by number, clipping by sub-network."""
+    six = together(kind)
+    start = {name: x.clone() for name, x in six.state_dict().items()}
+    lone = {c: alone(kind, c, six) for c in CONDITIONS}
+
+    after_clipping = train(six, corpus, clip)
+    for network in lone.values():
+        train(network, corpus, clip)
+
+    assert (after_clipping.max() < 0.011) == (clip == 0.01)
+    for c, network in lone.items():
+        for name, x in six.members[c].state_dict().items():
+            assert torch.equal(x, network.state_dict()[name]), (c, name)
+    moved = [name for name, p in six.named_parameters() if not torch.equal(p, start[name])]
+    assert len(moved) == len(list(six.parameters()))
+
+
+@each_kind
+def test_the_same_weights_are_clipped_to_others(corpus, kind):
+    """Or the clipping above would prove nothing: Adam alone does not see the length of a gradient."""
+    clipped, free = together(kind), together(kind)
+
+    train(clipped, corpus, 0.01)
+    train(free, corpus, 1e6)
+
+    for c in CONDITIONS:
+        pairs = zip(clipped.members[c].parameters(), free.members[c].parameters(), strict=True)
+        assert any((p - q).abs().max() > 1e-4 for p, q in pairs), c
+
+
+@each_kind
+def test_a_whole_training_side_by_side_leaves_each_network_as_a_training_alone(corpus, kind):
+    """The loop itself: order, schedule, pick of the epoch. UA is compared as the loop compares it."""
+    six = together(kind)
+    lone = {c: alone(kind, c, six) for c in CONDITIONS}
+    rest = {"seed": 3, "precision": "float32", "on_epoch": lambda row: None}
+
+    history = loop.fit(six, corpus, SETTINGS, **rest).history
+    own = {c: loop.fit(network, corpus, SETTINGS, **rest).history for c, network in lone.items()}
+
+    for c, network in lone.items():
+        assert list(history[f"chosen_{c}"]) == list(own[c]["chosen"]), c
+        assert list(history[f"validation_ua_{c}"]) == list(own[c]["validation_ua"]), c
+        for name, x in six.members[c].state_dict().items():
+            assert torch.equal(x, network.state_dict()[name]), (c, name)
+
+
+@each_kind
+def test_each_loss_is_the_sum_over_the_networks(corpus, kind):
+    """L_trans_2 has three terms: those of the conditions with two missing modalities."""
+    six = together(kind)
+    lone = [alone(kind, c, six) for c in CONDITIONS]
+    batch = next(batches(corpus, 1))
+
+    losses = six.training_losses(batch)
+
+    own = [network.training_losses(batch) for network in lone]
+    assert losses.keys() == {name for terms in own for name in terms}
+    for name, loss in losses.items():
+        values = [terms[name].item() for terms in own if name in terms]
+        assert loss.item() == pytest.approx(sum(values), rel=1e-6)
+        assert len(values) == (3 if name == "L_trans_2" else 6)
+
+
+@each_kind
+def test_every_parameter_of_the_six_is_in_one_sub_network_of_one_condition(kind):
+    six = together(kind)
+
+    named = six.networks()
+
+    for name, network in named.items():
+        own = {id(p) for p in six.members[name.partition(".")[0]].parameters()}
+        assert {id(p) for p in network.parameters()} <= own
+    clipped = [id(p) for network in named.values() for p in network.parameters()]
+    assert sorted(clipped) == sorted(id(p) for p in six.parameters())
+
+
+# Parts.
+
+
+@each_kind
+def test_each_condition_picks_a_part_and_the_parts_are_all_of_the_weights(kind):
+    six = together(kind)
+
+    parts = six.parts()
+
+    assert {name: part.conditions for name, part in parts.items()} == {c: (c,) for c in CONDITIONS}
+    places = [x.data_ptr() for part in parts.values() for x in part.weights.values()]
+    assert sorted(places) == sorted(x.data_ptr() for x in six.state_dict().values())
+    assert len(set(places)) == len(places)
+
+
+@each_kind
+def test_what_is_written_to_the_weights_of_a_part_is_written_to_its_network_alone(kind):
+    six = together(kind)
+    before = {name: x.clone() for name, x in six.state_dict().items()}
+
+    for x in six.parts()["at"].weights.values():
+        x.copy_(torch.full_like(x, 7.0))
+
+    for name, x in six.state_dict().items():
+        assert torch.equal(x, torch.full_like(x, 7.0) if name.startswith("members.at.") else before[name])
+
+
+class Told(nn.Module):
+    """A system of one condition that is right about as many validation utterances as it is told to be."""
+
+    smallest_batch = 1
+
+    def __init__(self, corpus, condition, right, flat=()):
+        """Take per epoch how many of 12 are right, and the epochs in which the feature h does not vary."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(2))
+        self.register_buffer("epoch", torch.zeros((), dtype=torch.int64))
+        self.y = corpus.y[corpus.rows["validation"]]
+        self.condition, self.right, self.flat = condition, right, flat
+        self.given = []
+
+    def networks(self):
+        """All is one network."""
+        return {"all": self}
+
+    def parts(self):
+        """All is one part."""
+        return {"": Part((self.condition,), self.state_dict())}
+
+    def prepare(self, x):
+        """Say of each utterance where it starts in the condition's first modality."""
+        return {"start": x[self.condition[0]].start}
+
+    def training_losses(self, batch):
+        """A square that Adam lowers."""
+        self.epoch.fill_(batch.epoch)
+        self.given.append(batch)
+        L = (self.weight - 1).square().sum()
+        return {"L": L}
+
+    def encode(self, x):
+        """How many there are; each in the modalities that it was given."""
+        assert list(x) == list(self.condition)
+        return {"n": torch.zeros(len(x[self.condition[0]].lengths))}
+
+    def predict(self, encoded, conditions):
+        """Right for the first utterances, wrong for the others."""
+        assert list(encoded) == ["n"]
+        right = torch.arange(len(encoded["n"])) < self.right[int(self.epoch) - 1]
+        predicted = torch.where(right, self.y, (self.y + 1) % 4)
+        O = nn.functional.one_hot(predicted, 4).float()
+        return {c: Prediction(O, None) for c in conditions if c == self.condition}
+
+    def vital(self, encoded):
+        """One unit that takes two values, or one."""
+        spread = 0.0 if int(self.epoch) in self.flat else 1.0
+        return {"h": spread * (torch.arange(len(encoded["n"])) % 2)[:, None].float()}
+
+
+RIGHT = {
+    "a": [1, 9, 2, 9],
+    "v": [7, 1, 1, 1],
+    "t": [1, 2, 3, 4],
+    "av": [0, 0, 5, 0],
+    "at": [0, 0, 0, 0],
+    "vt": [12, 12, 12, 12],
+}
+"""Of 12 validation utterances, how many each network has right after each epoch."""
+BEST = {"a": 2, "v": 1, "t": 4, "av": 3, "at": 1, "vt": 1}
+"""The first epoch with the most."""
+
+
+def fit(corpus, told, **changes):
+    """Four epochs; the history and each network's weight at the end of each."""
+    six, weights = PerCondition(told), []
+    settings = SETTINGS._replace(epochs_constant=4, epochs_decay=0, **changes)
+    fitted = loop.fit(
+        six,
+        corpus,
+        settings,
+        seed=0,
+        precision="float32",
+        on_epoch=lambda row: weights.append({c: x.weight.detach().clone() for c, x in told.items()}),
+    )
+    return fitted, weights
+
+
+def test_each_network_keeps_the_weights_of_its_own_first_best_epoch(corpus):
+    told = {c: Told(corpus, c, right) for c, right in RIGHT.items()}
+
+    _, weights = fit(corpus, told)
+
+    assert {c: int(network.epoch) for c, network in told.items()} == BEST
+    for c, network in told.items():
+        assert torch.equal(network.weight, weights[BEST[c] - 1][c]), c
+        assert sum(torch.equal(network.weight, x[c]) for x in weights) == 1, c
+
+
+def test_the_history_says_of_each_condition_its_ua_and_its_chosen_epoch_and_pools_all(corpus):
+    """Every class has three of 12; pooled: all that is right of 72. After epoch 1: 1 + 7 + 1 + 0 + 0 + 12."""
+    history = fit(corpus, {c: Told(corpus, c, right) for c, right in RIGHT.items()})[0].history
+
+    marks = [name for name in history if name.startswith("chosen")]
+    assert marks == [f"chosen_{c}" for c in CONDITIONS]
+    for c, right in RIGHT.items():
+        assert list(history[f"chosen_{c}"]) == [int(epoch == BEST[c]) for epoch in (1, 2, 3, 4)]
+        assert list(history[f"validation_ua_{c}"]) == pytest.approx([n / 12 for n in right])
+    assert list(history["validation_wa"]) == pytest.approx([21 / 72, 24 / 72, 23 / 72, 26 / 72])
+
+
+def test_pooled_ua_is_over_the_rows_of_all_conditions(corpus):
+    """Right are the first n of 12 utterances, of classes 0 1 2 3 0 1 ...; 1 right is one of class 0."""
+    told = {c: Told(corpus, c, [1]) for c in CONDITIONS}
+    told["a"].right = [2]
+    six = PerCondition(told)
+    settings = SETTINGS._replace(epochs_constant=1, epochs_decay=0)
+
+    history = loop.fit(six, corpus, settings, seed=0, precision="float32", on_epoch=lambda row: None).history
+
+    assert history.loc[0, "validation_ua"] == pytest.approx((6 / 18 + 1 / 18 + 0 + 0) / 4)
+    assert history.loc[0, "validation_ua_a"] == pytest.approx((1 / 3 + 1 / 3 + 0 + 0) / 4)
+
+
+def test_a_collapse_is_looked_for_at_the_chosen_epoch_of_its_own_network(corpus):
+    """Flat in epoch 2, which a has chosen; v and t have not. Flat in epoch 4: t's, not a's."""
+    flat = {"a": (2,), "v": (2, 3, 4), "t": (4,), "av": (1, 2, 4)}
+    told = {c: Told(corpus, c, right, flat.get(c, ())) for c, right in RIGHT.items()}
+
+    assert fit(corpus, told)[0].collapsed == ["a.h", "t.h"]
+
+
+def test_a_collapse_of_one_network_stops_with_its_condition_and_feature(corpus):
+    told = {c: Told(corpus, c, right, (3,) if c == "av" else ()) for c, right in RIGHT.items()}
+
+    with pytest.raises(TrainingError, match=r"^av\.h: one output for all 12 validation utterances"):
+        fit(corpus, told, on_collapse="stop")
+
+
+def test_each_network_is_given_its_own_targets_of_the_batch_s_utterances(corpus):
+    """Named by condition and none mixed up with one whose name begins alike: a, av and at."""
+    told = {c: Told(corpus, c, right) for c, right in RIGHT.items()}
+
+    fit(corpus, told)
+
+    for c, network in told.items():
+        for batch in network.given:
+            assert list(batch.targets) == ["start"]
+            starts = batch.x[c[0]].start
+            assert batch.targets["start"].tolist() == starts.tolist()
+
+
+# Prediction.
+
+
+@each_kind
+def test_each_condition_is_predicted_by_its_own_network_and_the_full_input_by_none(corpus, kind):
+    six = together(kind).eval()
+    x = corpus.select(corpus.rows["test"])
+    with torch.no_grad():
+        encoded = six.encode(x)
+
+        predicted = six.predict(encoded, ("vt", "avt", "a"))
+
+        assert list(predicted) == ["vt", "a"]
+        for c, prediction in predicted.items():
+            network = alone(kind, c, six).eval()
+            expected = network.predict(network.encode({m: x[m] for m in c}), [c])[c]
+            assert torch.equal(prediction.O, expected.O)
+            assert prediction.H_prime is None
+
+
+def test_the_loop_predicts_the_six_conditions_and_leaves_the_full_input_out(corpus):
+    predicted, vital = predict(together("mctn"), corpus, "test", (*CONDITIONS, "avt"), "float32")
+
+    assert tuple(predicted) == CONDITIONS
+    assert list(vital) == [f"{c}.joint" for c in CONDITIONS]
+
+
+@each_kind
+def test_two_networks_of_the_six_share_no_weight_and_start_apart(kind):
+    six = together(kind)
+
+    heads = [six.members[c].classifier.hidden[0].weight for c in CONDITIONS]
+
+    assert len({x.data_ptr() for x in six.parameters()}) == len(list(six.parameters()))
+    for i, left in enumerate(heads):
+        for right in heads[i + 1 :]:
+            assert left.shape != right.shape or not torch.equal(left, right)

@@ -1,0 +1,573 @@
+"""Tests of differences: numbers worked out by hand, other implementations, and properties."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from scipy import stats
+
+from ifmmin import averaging, significance
+
+LINES = ["average", "a", "v", "t", "av", "at", "vt"]
+COLUMNS = [
+    "other",
+    "condition",
+    "metric",
+    "n_folds",
+    "n_seeds",
+    "difference",
+    "ci_low",
+    "ci_high",
+    "p",
+    "p_holm",
+    "effect_size",
+    "note",
+]
+NUMBERS = ["difference", "ci_low", "ci_high", "p", "p_holm", "effect_size"]
+
+
+def roles(fold, n_test, n_train):
+    """A fold that tests utterances of its own, validates on two and trains on others."""
+    parts = [("test", f"f{fold}_"), ("validation", "v_"), ("train", "t_")]
+    return pd.DataFrame(
+        [
+            (f"{prefix}{n}", role)
+            for (role, prefix), count in zip(parts, (n_test, 2, n_train), strict=True)
+            for n in range(count)
+        ],
+        columns=["utterance_id", "role"],
+    )
+
+
+FOLDS = {1: roles(1, 1, 4), 2: roles(2, 1, 12), 3: roles(3, 1, 6)}
+"""n_test / n_train: 1/4, 1/12 and 1/6, which is 1/6 on average."""
+
+SIXTH = {fold: roles(fold, 1, 6) for fold in range(1, 21)}
+
+
+def scores(wa, conditions=(*LINES, "avt")):
+    """Scores from (system, fold, seed) to one WA for every condition; UA is a quarter of it."""
+    return pd.DataFrame(
+        [(system, fold, seed, c, x, x / 4) for (system, fold, seed), x in wa.items() for c in conditions],
+        columns=["system", "fold", "seed", "condition", "wa", "ua"],
+    )
+
+
+def ahead(differences, seed=0):
+    """Runs of x and of y, which are apart by a difference for each fold, from fold 1."""
+    return {("y", fold, seed): 0.5 for fold in range(1, len(differences) + 1)} | {
+        ("x", fold, seed): 0.5 + d for fold, d in enumerate(differences, 1)
+    }
+
+
+def compared(wa, folds=SIXTH, others=("y",)):
+    table = wa if isinstance(wa, pd.DataFrame) else scores(wa)
+    return significance.compared(table, folds, proposed="x", others=others)
+
+
+def line(table, condition="a", metric="wa", other="y"):
+    [found] = table[
+        (table["other"] == other) & (table["condition"] == condition) & (table["metric"] == metric)
+    ].to_dict("records")
+    return found
+
+
+# The test itself.
+
+
+def test_three_folds_worked_out_by_hand():
+    """Differences 0.02, 0.04, 0.06 over two seeds each: mean 0.04, s 0.02, k = 3; n_test / n_train 1/6.
+
+    Variance (1/3 + 1/6) 0.0004 = 0.0002, t = 0.04 / sqrt(0.0002) = sqrt(8), two degrees of freedom, for which
+    the distribution has a closed form: p = 1 - t / sqrt(2 + t^2) = 1 - sqrt(8 / 10). Its 97.5 % point is
+    0.95 sqrt(2) / sqrt(1 - 0.95^2), so the interval reaches 0.95 * 0.02 / sqrt(1 - 0.95^2) to each side.
+    d_z = 0.04 / 0.02. Of the eight ways to set signs two have a mean as far from 0: 0.25.
+    """
+    apart = {1: (0.01, 0.03), 2: (0.06, 0.02), 3: (0.06, 0.06)}
+    wa = {("y", fold, seed): 0.5 for fold in apart for seed in (0, 1)} | {
+        ("x", fold, seed): 0.5 + d for fold, pair in apart.items() for seed, d in enumerate(pair)
+    }
+
+    found = line(compared(wa, FOLDS))
+
+    reach = 0.95 * 0.02 / math.sqrt(1 - 0.95**2)
+    assert (found["n_folds"], found["n_seeds"]) == (3, 2)
+    assert found["difference"] == pytest.approx(0.04)
+    assert found["p"] == pytest.approx(1 - math.sqrt(0.8))
+    assert found["ci_low"] == pytest.approx(0.04 - reach)
+    assert found["ci_high"] == pytest.approx(0.04 + reach)
+    assert found["effect_size"] == pytest.approx(2)
+    assert found["note"] == "sign-flip test over 3 test sets (exact): p = 0.2500"
+
+
+def test_a_published_example():
+    """scikit-learn, example "Statistical comparison of models using grid search".
+
+    100 differences of mean 0.01; uncorrected t 2.611; with n_test / n_train = 10 / 90 the corrected t is
+    0.750, its one-sided p 0.227, and the middle 95 % reach from -0.016445 to 0.036445. The tolerance of the
+    interval is what the last digit of 2.611 leaves open.
+    """
+    raw = np.arange(100.0) - 49.5
+    differences = 0.01 + raw / raw.std(ddof=1) * (0.01 * math.sqrt(100) / 2.611)
+
+    found = significance.corrected(differences, 10 / 90)
+
+    assert found.difference == pytest.approx(0.01)
+    assert found.p == pytest.approx(2 * 0.227, abs=0.001)
+    assert (found.ci_low, found.ci_high) == pytest.approx((-0.016445, 0.036445), abs=6e-6)
+
+
+SPREAD = arrays.arrays(np.float64, st.integers(3, 12), elements=st.floats(-1, 1, width=32)).filter(
+    lambda x: x.std(ddof=1) > 1e-3
+)
+
+
+@given(SPREAD)
+def test_with_no_shared_training_data_it_is_student_s_test(differences):
+    """SciPy's one-sample test: of t, and of its interval."""
+    expected = stats.ttest_1samp(differences, 0)
+
+    found = significance.corrected(differences, 0.0)
+
+    interval = expected.confidence_interval(0.95)
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
+    assert (found.ci_low, found.ci_high) == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-12)
+    assert found.effect_size == pytest.approx(expected.statistic / math.sqrt(len(differences)), abs=1e-9)
+
+
+@given(SPREAD, st.floats(0, 1))
+def test_the_correction_is_student_s_test_on_differences_spread_wider(differences, ratio):
+    """Deviations from the mean times sqrt(1 + k ratio) give Student's test the corrected variance."""
+    mean, k = differences.mean(), len(differences)
+    wider = mean + (differences - mean) * math.sqrt(1 + k * ratio)
+
+    found = significance.corrected(differences, ratio)
+
+    assert found.p == pytest.approx(stats.ttest_1samp(wider, 0).pvalue, rel=1e-6, abs=1e-12)
+    assert found.ci_high - found.ci_low >= 0
+
+
+def test_the_sign_flip_test_counts_every_way_to_set_signs():
+    """1, 2, 4, 9 sum to 16: of 16 ways to set signs only all and none flipped are as far from 0.
+
+    With the sign of 1 flipped they sum to 14: those two ways, and this one and its opposite.
+    """
+    assert significance.flipped(np.array([1.0, 2.0, 4.0, 9.0])) == 2 / 16
+    assert significance.flipped(np.array([-1.0, 2.0, 4.0, 9.0])) == 4 / 16
+
+
+def test_the_sign_flip_test_of_many_units_draws_the_same_signs_each_time():
+    """20 units, 2^20 ways: ten of 2 and ten of -1, sum 10.
+
+    X and Y of the two tens have a plus, each binomial: the sum is 2 (2 X - 10) + (2 Y - 10), and p is the
+    probability that it is as far from 0 as 10. 16,384 drawn ways come near it (standard error 0.004).
+    """
+    differences = np.array([2.0, -1.0] * 10)
+    x, y = np.meshgrid(np.arange(11), np.arange(11))
+    far = np.abs(2 * (2 * x - 10) + (2 * y - 10)) >= 10
+    expected = (stats.binom.pmf(x, 10, 0.5) * stats.binom.pmf(y, 10, 0.5))[far].sum()
+
+    found = significance.flipped(differences)
+
+    assert found == significance.flipped(differences)
+    assert found == pytest.approx(expected, abs=0.016)
+
+
+def test_of_a_true_null_with_shared_training_data_five_in_a_hundred_are_rejected():
+    """Nadeau and Bengio's model: all pairs of differences correlate by n_test / (n_test + n_train) = 1/9.
+
+    The corrected t is then exactly distributed as t. 2,000 draws: 0.05 with a standard error of 0.0049, here
+    four of them to each side. Student's test takes the variance 1 + 10/8 times too small and rejects more
+    than twice as often.
+    """
+    generator = np.random.default_rng(20230604)
+    shared, own = generator.standard_normal((2000, 1)), generator.standard_normal((2000, 10))
+    differences = math.sqrt(1 / 9) * shared + math.sqrt(8 / 9) * own
+
+    rejected = np.mean([significance.corrected(d, 1 / 8).p < 0.05 for d in differences])
+
+    assert 0.03 < rejected < 0.07
+    assert np.mean(stats.ttest_1samp(differences, 0, axis=1).pvalue < 0.05) > 0.1
+
+
+def test_of_learners_that_are_alike_no_more_than_five_in_a_hundred_differ():
+    """Ten folds of 60 samples, 500 times; each learner takes the nearer of two class means in its feature.
+
+    Both features are drawn alike, so the learners are equally good, and folds share training data as in
+    cross-validation. At most 0.05, and four standard errors of 0.0097.
+    """
+    generator = np.random.default_rng(20230604)
+    labels = np.tile([0, 1], (500, 30))
+    x = generator.standard_normal((2, 500, 60)) + 0.8 * labels
+    accuracy = np.empty((2, 500, 10))
+    for fold in range(10):
+        test = np.arange(60) // 6 == fold
+        train = x[:, :, ~test]
+        low, high = ((train * (labels[:, ~test] == k)).sum(2, keepdims=True) / 27 for k in (0, 1))
+        predicted = np.abs(x[:, :, test] - high) < np.abs(x[:, :, test] - low)
+        accuracy[:, :, fold] = (predicted == labels[:, test]).mean(2)
+
+    p = np.array([significance.corrected(d, 6 / 54).p for d in accuracy[0] - accuracy[1]])
+
+    assert np.mean(p < 0.05) < 0.05 + 4 * 0.0097
+
+
+# The table.
+
+
+def test_all_lines_are_there_in_order_even_of_systems_without_scores():
+    """Five others, seven conditions, two metrics: 70; of c, d, e, f there is no run."""
+    table = compared(ahead([0.1, 0.2, 0.4]), others=["c", "d", "y", "e", "f"])
+
+    assert list(table.columns) == COLUMNS
+    assert list(table[["other", "condition", "metric"]].itertuples(index=False, name=None)) == [
+        (other, condition, metric) for other in "cdyef" for condition in LINES for metric in ("wa", "ua")
+    ]
+    absent = table[table["other"] != "y"]
+    assert len(absent) == 56
+    assert absent[NUMBERS].isna().all(axis=None)
+    assert set(absent.loc[absent["other"] == "c", "note"]) == {"c: no scores"}
+    assert (absent[["n_folds", "n_seeds"]] == 0).all(axis=None)
+    assert table.loc[table["other"] == "y", "p_holm"].notna().all()
+
+
+def test_without_the_proposed_system_all_lines_are_empty():
+    table = compared({("y", 1, 0): 0.5, ("y", 2, 0): 0.5, ("y", 3, 0): 0.5}, others=["y", "z"])
+
+    assert len(table) == 28
+    assert table[NUMBERS].isna().all(axis=None)
+    assert set(table["note"]) == {"x: no scores", "x and z: no scores"}
+
+
+def test_each_condition_and_metric_is_compared_by_itself():
+    """Mean 0.02 in v, a quarter of it in UA; -0.03 in t; 0.04 elsewhere."""
+    table = pd.concat(
+        [
+            scores(ahead([0.01, 0.02, 0.03]), ["v"]),
+            scores(ahead([-0.02, -0.03, -0.04]), ["t"]),
+            scores(ahead([0.03, 0.04, 0.05]), ["average", "a", "av", "at", "vt"]),
+            scores(ahead([0.8, 0.9, 0.7]), ["avt"]),
+        ]
+    )
+
+    found = compared(table)
+
+    expected = {"v": 0.02, "t": -0.03} | dict.fromkeys(["average", "a", "av", "at", "vt"], 0.04)
+    assert {c: line(found, c)["difference"] for c in LINES} == pytest.approx(expected)
+    assert {c: line(found, c, "ua")["difference"] for c in LINES} == pytest.approx(
+        {c: d / 4 for c, d in expected.items()}
+    )
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(3, 5), st.integers(1, 3), st.randoms(use_true_random=False))
+def test_the_difference_is_that_of_the_two_means_in_table_1(n_folds, n_seeds, random):
+    wa = {
+        (system, fold, seed): random.random()
+        for system in "xy"
+        for fold in range(1, n_folds + 1)
+        for seed in range(n_seeds)
+    }
+    table1 = averaging.table(scores(wa), ["x", "y"]).set_index(["system", "condition"])
+
+    found = compared(wa)
+
+    for condition in LINES:
+        for metric in ("wa", "ua"):
+            expected = table1.loc[("x", condition), metric] - table1.loc[("y", condition), metric]
+            assert line(found, condition, metric)["difference"] == pytest.approx(expected)
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(3, 5), st.integers(1, 2), st.randoms(use_true_random=False))
+def test_swapping_the_two_systems_changes_the_signs_alone(n_folds, n_seeds, random):
+    wa = {
+        (system, fold, seed): random.random()
+        for system in "xy"
+        for fold in range(1, n_folds + 1)
+        for seed in range(n_seeds)
+    }
+
+    there = compared(wa)
+    back = significance.compared(scores(wa), SIXTH, proposed="y", others=["x"])
+
+    for one, other, sign in (
+        ("difference", "difference", -1),
+        ("ci_low", "ci_high", -1),
+        ("ci_high", "ci_low", -1),
+        ("effect_size", "effect_size", -1),
+        ("p", "p", 1),
+        ("p_holm", "p_holm", 1),
+    ):
+        np.testing.assert_allclose(there[one], sign * back[other], rtol=1e-9, atol=1e-12)
+    assert there["note"].tolist() == back["note"].tolist()
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_the_order_of_rows_does_not_matter_to_the_last_bit(random):
+    """Nor that of folds; two of the four test the same utterances, and the note names them in order."""
+    wa = {(s, fold, seed): random.random() for s in "xyz" for fold in (1, 2, 3, 4) for seed in (0, 1, 2)}
+    folds, table = FOLDS | {4: FOLDS[3]}, scores(wa)
+    shuffled = table.sample(frac=1, random_state=random.randrange(2**32))
+
+    expected = compared(table, folds, others=["y", "z"])
+
+    for other in (shuffled, table.iloc[::-1]):
+        found = compared(other, dict(reversed(folds.items())), others=["y", "z"])
+        pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+# Folds, seeds and runs.
+
+
+def test_seeds_are_averaged_and_no_samples_of_their_own():
+    """Two more seeds with the same differences change no number."""
+    once = ahead([0.02, 0.04, 0.06])
+    thrice = {(system, fold, seed): wa for (system, fold, _), wa in once.items() for seed in (0, 1, 2)}
+
+    one, three = line(compared(once)), line(compared(thrice))
+
+    assert [three[name] for name in NUMBERS] == pytest.approx([one[name] for name in NUMBERS])
+    assert (one["n_seeds"], three["n_seeds"]) == (1, 3)
+
+
+def test_folds_that_test_the_same_utterances_count_once():
+    """Fold 4 tests what fold 3 tests: 0.05 and 0.07 become 0.06, the case worked out by hand.
+
+    The ratio is still 1/6, now over four folds: 1/4, 1/12, 1/6, 1/6.
+    """
+    folds = FOLDS | {4: FOLDS[3]}
+
+    found = line(compared(ahead([0.02, 0.04, 0.05, 0.07]), folds))
+
+    assert found["n_folds"] == 4
+    assert found["difference"] == pytest.approx(0.04)
+    assert found["p"] == pytest.approx(1 - math.sqrt(0.8))
+    assert "sign-flip test over 3 test sets" in found["note"]
+    assert "folds 3 and 4 test the same utterances and count once" in found["note"]
+
+
+def test_the_same_utterances_in_another_order_are_the_same():
+    turned = roles(3, 5, 6).iloc[::-1]
+
+    found = line(compared(ahead([0.02, 0.04, 0.05, 0.07]), FOLDS | {3: roles(3, 5, 6), 4: turned}))
+
+    assert "folds 3 and 4 test the same utterances and count once" in found["note"]
+
+
+def test_two_folds_of_four_that_test_the_same_leave_too_few():
+    folds = FOLDS | {3: FOLDS[2]}
+
+    found = line(compared(ahead([0.02, 0.04, 0.05]), folds))
+
+    assert [found[name] for name in NUMBERS] == pytest.approx([math.nan] * 6, nan_ok=True)
+    assert found["note"].startswith("3 folds, 1 seed: too few for a test; at least 3 folds")
+    assert found["note"].endswith("folds 2 and 3 test the same utterances and count once")
+
+
+@pytest.mark.parametrize(
+    ("runs", "n_folds", "n_seeds", "start"),
+    [
+        pytest.param(ahead([0.1]), 1, 1, "1 fold, 1 seed: too few", id="one run"),
+        pytest.param(ahead([0.1, 0.2]), 2, 1, "2 folds, 1 seed: too few", id="the demonstration"),
+        pytest.param(
+            ahead([0.1, 0.2]) | ahead([0.1, 0.3], seed=5), 2, 2, "2 folds, 2 seeds: too few", id="more seeds"
+        ),
+    ],
+)
+def test_too_few_folds_leave_the_numbers_empty_and_say_so(runs, n_folds, n_seeds, start):
+    table = compared(runs)
+
+    assert table[NUMBERS].isna().all(axis=None)
+    assert (table["n_folds"] == n_folds).all()
+    assert (table["n_seeds"] == n_seeds).all()
+    assert table["note"].str.startswith(start).all()
+    assert table["note"].str.contains("at least 3 folds").all()
+
+
+def test_one_seed_is_tested_with_a_remark_and_several_without():
+    found = line(compared(ahead([0.02, 0.04, 0.06])))
+    several = line(compared(ahead([0.02, 0.04, 0.06]) | ahead([0.02, 0.05, 0.06], seed=1)))
+
+    assert found["p"] == pytest.approx(1 - math.sqrt(0.8))
+    assert found["note"].endswith("one seed: the spread over seeds is not seen")
+    assert "one seed" not in several["note"]
+
+
+@pytest.mark.parametrize("difference", [0.0, 0.1])
+def test_without_spread_there_is_a_difference_and_no_test(difference):
+    """0.6 - 0.5 and 0.4 - 0.3 differ in the last bit, which is no spread."""
+    wa = {("y", 1, 0): 0.5, ("y", 2, 0): 0.3, ("y", 3, 0): 0.7}
+    wa |= {("x", fold, 0): x + difference for (_, fold, _), x in wa.items()}
+
+    found = line(compared(wa))
+
+    assert found["difference"] == pytest.approx(difference)
+    assert [found[name] for name in NUMBERS[1:]] == pytest.approx([math.nan] * 5, nan_ok=True)
+    assert "no spread" in found["note"]
+
+
+def test_only_runs_that_both_systems_have_are_compared():
+    """Fold 4 of y and seed 1 of fold 1 of x have no partner: 0.02, 0.04, 0.06 are left, of 4 x 2 runs.
+
+    Seed 1 of fold 2 has one: (0.03 + 0.05) / 2 = 0.04.
+    """
+    wa = ahead([0.02, 0.03, 0.06]) | {("y", 4, 0): 0.9, ("x", 1, 1): 0.9}
+    wa |= {("x", 2, 1): 0.55, ("y", 2, 1): 0.5}
+
+    found = line(compared(wa))
+
+    assert (found["n_folds"], found["n_seeds"]) == (3, 2)
+    assert found["p"] == pytest.approx(1 - math.sqrt(0.8))
+    assert found["note"].endswith("4 of 6 runs are there for both systems")
+
+
+def test_systems_that_share_no_run_are_not_compared():
+    wa = {("x", fold, 0): 0.5 for fold in (1, 2, 3)} | {("y", fold, 1): 0.5 for fold in (1, 2, 3)}
+
+    found = line(compared(wa))
+
+    assert (found["n_folds"], found["n_seeds"]) == (0, 0)
+    assert found["note"] == "no run that both systems have"
+
+
+def test_a_condition_that_the_other_system_does_not_predict_is_empty_and_leaves_the_others():
+    full, partial = ahead([0.02, 0.04, 0.06]), {}
+    for key in [key for key in full if key[0] == "y"]:
+        partial[key] = full.pop(key)
+
+    table = compared(pd.concat([scores(full), scores(partial, ["average", "a"])]))
+
+    assert line(table, "a")["p"] == pytest.approx(1 - math.sqrt(0.8))
+    assert math.isnan(line(table, "v")["p"])
+    assert line(table, "v")["note"] == "no run that both systems have"
+
+
+def test_a_fold_without_roles_is_refused():
+    with pytest.raises(ValueError, match="fold 3 has scores and no roles"):
+        compared(ahead([0.1, 0.2, 0.3]), {1: FOLDS[1], 2: FOLDS[2]})
+
+
+@pytest.mark.parametrize(
+    ("n_test", "n_train"), [pytest.param(0, 5, id="no test"), pytest.param(5, 0, id="no training")]
+)
+def test_a_fold_with_nothing_to_train_or_test_on_is_refused(n_test, n_train):
+    with pytest.raises(ValueError, match=f"fold 2 has {n_train} utterances to train on and {n_test} to test"):
+        compared(ahead([0.1, 0.2, 0.3]), FOLDS | {2: roles(2, n_test, n_train)})
+
+
+# Holm.
+
+
+def test_holm_counts_the_lines_that_have_a_p_and_no_others():
+    """Spread in condition a alone, WA and UA: two p of 1 - sqrt(0.8), about 0.106; Holm doubles both."""
+    rest = [c for c in LINES if c != "a"]
+    table = pd.concat([scores(ahead([0.02, 0.04, 0.06]), ["a"]), scores(ahead([0.1, 0.1, 0.1]), rest)])
+
+    found = compared(table)
+
+    assert found["p"].notna().sum() == 2
+    assert line(found)["p_holm"] == pytest.approx(2 * (1 - math.sqrt(0.8)))
+    assert math.isnan(line(found, "v")["p_holm"])
+
+
+def test_holm_steps_down_over_the_whole_file():
+    """The smallest of 28 p times 28, the next times 27, ..., never less than the one before, at most 1."""
+    generator = np.random.default_rng(1)
+    wa = pd.concat(
+        [
+            scores(
+                {
+                    (system, fold, 0): 0.5
+                    + 0.02 * generator.standard_normal()
+                    + 0.02 * shift * (system == "x")
+                    for fold in range(1, 9)
+                    for system in "xyz"
+                },
+                [condition],
+            )
+            for shift, condition in enumerate(LINES)
+        ]
+    )
+
+    found = compared(wa, others=["y", "z"]).sort_values("p")
+
+    highest, expected = 0.0, []
+    for left, p in zip(range(28, 0, -1), found["p"], strict=True):
+        highest = max(highest, min(1.0, left * p))
+        expected.append(highest)
+    assert found["p"].notna().all()
+    assert found["p_holm"].tolist() == pytest.approx(expected)
+    assert expected[0] < 0.05 < expected[-1]
+
+
+# The footnote.
+
+
+def holding(*held, n=70, untested=0):
+    """A table of n comparisons, of which some, (other, condition, metric, difference), hold."""
+    rows = [(*key, difference, 0.001, 0.01, 10, 3, "") for *key, difference in held]
+    rows += [("o", "a", "wa", 0.001, 0.2, 1.0, 10, 3, "")] * (n - len(held) - untested)
+    rows += [("o", "a", "wa", math.nan, math.nan, math.nan, 0, 0, "o: no scores")] * untested
+    names = ["other", "condition", "metric", "difference", "p", "p_holm", "n_folds", "n_seeds", "note"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def test_the_footnote_names_the_test_its_source_and_each_difference_that_holds():
+    text = significance.footnote(holding(("mctn", "at", "wa", 0.0571), ("mmin", "average", "ua", -0.002)))
+
+    assert "corrected resampled t-test (Nadeau and Bengio, 2003)" in text
+    assert "Holm over 70 comparisons." in text
+    assert text.endswith("At 0.05 hold: mctn {a,t} WA +0.0571, mmin average UA -0.0020.")
+
+
+def test_the_footnote_counts_where_many_hold():
+    """Seven for, one against."""
+    held = [("mctn", c, "wa", -0.01 if c == "v" else 0.05) for c in LINES] + [("mmin", "a", "ua", 0.02)]
+
+    text = significance.footnote(holding(*held))
+
+    assert text.endswith("8 hold at 0.05, 7 of them in its favour.")
+    assert "mctn" not in text
+
+
+def test_the_footnote_names_six_and_counts_seven():
+    six = [("mctn", c, "wa", 0.05) for c in LINES[:6]]
+
+    assert significance.footnote(holding(*six)).count("mctn") == 6
+    assert "7 hold at 0.05, 7 of them" in significance.footnote(holding(*six, ("mctn", "vt", "wa", 0.05)))
+
+
+def test_the_footnote_says_where_none_holds_and_how_many_could_not_be_tested():
+    text = significance.footnote(holding(untested=14))
+
+    assert "Holm over 56 comparisons (14 more could not be tested)." in text
+    assert text.endswith("None holds at 0.05.")
+
+
+def test_a_p_of_exactly_the_level_does_not_hold():
+    table = holding(("mctn", "a", "wa", 0.1)).assign(p_holm=0.05)
+
+    assert significance.footnote(table).endswith("None holds at 0.05.")
+
+
+def test_the_footnote_of_too_few_folds_says_so_once():
+    text = significance.footnote(compared(ahead([0.1, 0.2]), others=["y", "z"]))
+
+    assert text.startswith("No difference is tested for significance: 2 folds, 1 seed: too few")
+    assert text.count("too few") == 1
+
+
+def test_the_footnote_refers_to_the_notes_where_reasons_differ():
+    none = compared({("x", 1, 0): 0.5}, others=["y"])
+    rest = compared({**ahead([0.1]), ("x", 2, 0): 0.5, ("z", 1, 0): 0.5, ("z", 2, 0): 0.5}, others=["y", "z"])
+
+    for table in (none, rest):
+        assert significance.footnote(table) == (
+            "No difference is tested for significance: the notes in significance.csv say why."
+        )
