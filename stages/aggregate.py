@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> None:
     notes = [
         *averaging.notes(table, corpus, made),
         *marks.legend(table, **compared),
-        significance.footnote(tests),
+        *significance.footnote(tests),
     ]
     tables.write_scores(args.scores, scores)
     tables.write_nested(args.json, averaging.nested(table))

@@ -11,9 +11,7 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix
 
 from ifmmin import scoring
-from ifmmin.terms import CONDITIONS, FULL
-
-AVERAGE = "average"
+from ifmmin.terms import AVERAGE, CONDITIONS, FULL
 
 Runs = Mapping[tuple[str, int, int], pd.DataFrame]
 """(system, fold, seed) to its predictions: condition, label, predicted."""

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from ifmmin.errors import UserError
 
 LOGS = Path("logs")
-RECORDED = ("numpy", "pandas", "pyarrow", "safetensors", "scikit-learn", "torch")
+RECORDED = ("numpy", "pandas", "pyarrow", "safetensors", "scikit-learn", "scipy", "statsmodels", "torch")
 
 log = logging.getLogger("ifmmin")
 

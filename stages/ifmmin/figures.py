@@ -11,7 +11,7 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from ifmmin.errors import UserError
-from ifmmin.terms import CONDITIONS
+from ifmmin.terms import CONDITIONS, braces
 
 COLOURS = dict(zip(CONDITIONS, mpl.color_sequences["tab10"], strict=False))
 
@@ -85,7 +85,7 @@ def figure_3a(
     axes = figure.subplots()
     for condition, colour in COLOURS.items():
         points = plane[(shown["condition"] == condition).to_numpy()]
-        label = f"{{{','.join(condition)}}}"
+        label = braces(condition)
         axes.scatter(points[:, 0], points[:, 1], s=12, alpha=0.75, linewidths=0, color=colour, label=label)
     title = f"H' of {run}: {len(rows) // len(CONDITIONS)} test utterances a condition"
     axes.set(title=title, xlabel="t-SNE 1", ylabel="t-SNE 2")
@@ -112,12 +112,14 @@ def figure_3b(histories: Mapping[tuple[str, int, int], pd.DataFrame], system: st
         system: the one that is drawn.
 
     Raises:
-        UserError: if the system has no L_inv.
+        UserError: if the system has no history, or no L_inv.
 
     Source:
         Paper, section 3.5, figure 3(b).
     """
     runs = [table for (name, _, _), table in histories.items() if name == system]
+    if not runs:
+        raise UserError(f"{system} is no row of the table; expected one of rows. Check figures.system.")
     if "L_inv" not in runs[0]:
         raise UserError(f"{system} has no L_inv; expected a system that has. Check figures.system.")
     by_epoch = pd.concat(runs).groupby("epoch")["L_inv"]

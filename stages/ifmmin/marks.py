@@ -11,8 +11,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ifmmin.averaging import AVERAGE
-from ifmmin.terms import CONDITIONS
+from ifmmin.terms import AVERAGE, CONDITIONS, METRICS
 
 ROUNDING = 1e-12
 """What the margin forgives: 0.6 - 0.59 is 1e-17 more than 0.01."""
@@ -49,7 +48,7 @@ def marked(
     due = (table["system"] == proposed) & table["condition"].isin((AVERAGE, *CONDITIONS))
     for row in table.index[due]:
         cells = table[table["condition"] == table.loc[row, "condition"]].set_index("system")
-        for metric in ("wa", "ua"):
+        for metric in METRICS:
             ours, rivals = cells.loc[proposed, metric], cells[metric]
             result.loc[row, f"{metric}_marks"] = _sign(
                 ours, rivals.reindex(baselines).max(), on_par, "↑", "*"
@@ -68,10 +67,14 @@ def legend(
     """Explain the marks below Table 1; nothing where it has none. Arguments as in `marked`."""
     if not (table["wa_marks"] + table["ua_marks"]).any():
         return []
-    return [
-        f"Marks of {proposed}: ↑ above every baseline ({', '.join(baselines)}), ⇑ above every ablation "
-        f"({', '.join(ablations)}); * and +: not above, but within {on_par} of the best of them."
+    there = set(table.loc[table["wa"].notna(), "system"])
+    groups = (("↑", "*", "baseline", baselines), ("⇑", "+", "ablation", ablations))
+    parts = [
+        f"{better} above every {kind} ({', '.join(met)}), {par} not above, but within {on_par} of the best"
+        for better, par, kind, systems in groups
+        if (met := [system for system in systems if system in there])
     ]
+    return [f"Marks of {proposed}: {'; '.join(parts)}."]
 
 
 def _sign(ours: float, best: float, on_par: float, better: str, par: str) -> str:

@@ -59,11 +59,6 @@ def _row_faults(params: Params, path: Path) -> list[str]:
         for name in parts
         if name not in names
     ]
-    if params.figures.system not in params.rows:
-        faults.append(
-            f"{path}, key figures.system is {params.figures.system!r}; "
-            f"expected one of rows: {', '.join(params.rows)}."
-        )
     return faults
 
 

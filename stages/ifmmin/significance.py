@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from ifmmin.averaging import AVERAGE, counted
-from ifmmin.terms import CONDITIONS
+from ifmmin.averaging import counted
+from ifmmin.terms import AVERAGE, CONDITIONS, METRICS, braces
 
 COLUMNS = [
     "other",
@@ -40,7 +40,6 @@ COLUMNS = [
     "effect_size",
     "note",
 ]
-METRICS = ("wa", "ua")
 FEWEST = 3
 """Units that a test needs: with two, one degree of freedom, the interval is 25 standard errors wide."""
 
@@ -165,20 +164,23 @@ def flipped(differences: NDArray[np.float64]) -> float:
     return float(test.pvalue)
 
 
-def footnote(significance: pd.DataFrame) -> str:
+def footnote(significance: pd.DataFrame) -> list[str]:
     """Say below Table 1 how differences were tested, and which hold.
 
     Args:
         significance: what `compared` gives.
 
     Returns:
-        One or two sentences.
+        A note; none where nothing is compared.
     """
     tested = significance[significance["p"].notna()]
+    if significance.empty:
+        return []
     if tested.empty:
-        reasons = significance.loc[significance["n_folds"] > 0, "note"].unique().tolist()
+        met = significance[significance["n_folds"] > 0]
+        reasons = (significance if met.empty else met)["note"].unique().tolist()
         reason = reasons[0] if len(reasons) == 1 else "the notes in significance.csv say why"
-        return f"No difference is tested for significance: {reason}."
+        return [f"No difference is tested for significance: {reason}."]
     left = len(significance) - len(tested)
     more = f" ({left} more could not be tested)" if left else ""
     method = (
@@ -188,18 +190,18 @@ def footnote(significance: pd.DataFrame) -> str:
     held = tested[tested["p_holm"] < LEVEL]
     if len(held) > LISTED:
         above = int((held["difference"] > 0).sum())
-        return f"{method} {len(held)} hold at {LEVEL}, {above} of them in its favour."
+        return [f"{method} {len(held)} hold at {LEVEL}, {above} of them in its favour."]
     named = ", ".join(
         f"{other} {_head(condition)} {metric.upper()} {difference:+.4f}"
         for other, condition, metric, difference in zip(
             held["other"], held["condition"], held["metric"], held["difference"], strict=True
         )
     )
-    return f"{method} At {LEVEL} hold: {named}." if named else f"{method} None holds at {LEVEL}."
+    return [f"{method} At {LEVEL} hold: {named}." if named else f"{method} None holds at {LEVEL}."]
 
 
 def _head(condition: str) -> str:
-    return condition if condition == AVERAGE else f"{{{','.join(condition)}}}"
+    return condition if condition == AVERAGE else braces(condition)
 
 
 def _described(scored: set[int], folds: Mapping[int, pd.DataFrame]) -> dict[int, _Fold]:

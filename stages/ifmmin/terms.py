@@ -14,8 +14,19 @@ CONDITIONS = ("a", "v", "t", "av", "at", "vt")
 FULL = "avt"
 """The full input. It is evaluated too, and is never part of an average."""
 
+AVERAGE = "average"
+"""The mean over the six conditions, where it stands among them."""
+
+METRICS = ("wa", "ua")
+"""Weighted and unweighted accuracy."""
+
 ROLES = ("train", "validation", "test")
 """What an utterance can be to a fold."""
+
+
+def braces(condition: str) -> str:
+    """Print a condition as the paper does: {a,v}."""
+    return f"{{{','.join(condition)}}}"
 
 
 def availability(condition: str) -> tuple[bool, ...]:

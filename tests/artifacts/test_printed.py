@@ -13,14 +13,14 @@ from ifmmin.artifacts import printed
 HEADS = ["{a}", "{v}", "{t}", "{a,v}", "{a,t}", "{v,t}", "Average", "{a,v,t}"]
 NOTES = [
     "100 % of A&B_C, #1 {a,v} ~ ^ \\.",
-    "* or +: ↑ ⇑ ± \N{MULTIPLICATION SIGN} \N{EN DASH} H' p < 0.05 | λ “é”",
+    "* or +: ↑ ⇑ ± \N{MULTIPLICATION SIGN} \N{EN DASH} H' p < 0.05 | λ é",
     "$1",
 ]
 KNOWN = {
     *("begin", "end", "caption", "label", "centering", "par", "smallskip", "linewidth"),
     *("footnotesize", "scriptsize", "setlength", "tabcolsep", "multicolumn"),
     *("toprule", "midrule", "bottomrule", "cmidrule", "heavyrulewidth"),
-    *("uparrow", "Uparrow", "pm", "times", "lambda"),
+    *("uparrow", "Uparrow", "pm", "times"),
     *("textbackslash", "textasciitilde", "textasciicircum"),
 }
 """Commands of LaTeX itself and of booktabs."""
@@ -183,7 +183,7 @@ def test_the_notes_are_escaped():
     notes = text.split("\\begin{minipage}{\\linewidth}\n\\footnotesize\n")[1].split("\n\\end{minipage}")[0]
     assert notes.splitlines() == [
         r"100 \% of A\&B\_C, \#1 \{a,v\} \textasciitilde{} \textasciicircum{} \textbackslash{}.",
-        r"* or +: $\uparrow$ $\Uparrow$ $\pm$ $\times$ -- H' p $<$ 0.05 $|$ $\lambda$ ``U+00E9''",
+        r"* or +: $\uparrow$ $\Uparrow$ $\pm$ $\times$ -- H' p $<$ 0.05 $|$ U+03BB U+00E9",
         r"\$1",
     ]
 

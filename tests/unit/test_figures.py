@@ -6,6 +6,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from ifmmin import figures
+from ifmmin.errors import UserError
 
 SIX = ["a", "v", "t", "av", "at", "vt"]
 
@@ -97,6 +98,15 @@ def test_figure_3b_of_a_single_run_is_its_curve():
     axes = figures.figure_3b(RUNS, "b").axes[0]
 
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [1])
+
+
+def test_figure_3b_of_a_system_that_is_no_row_or_has_no_l_inv_is_refused():
+    runs = {("mmin", 1, 0): history(3.0).rename(columns={"L_inv": "L_cycle"})}
+
+    with pytest.raises(UserError, match="if_mmin is no row of the table; expected one of rows"):
+        figures.figure_3b(runs, "if_mmin")
+    with pytest.raises(UserError, match="mmin has no L_inv; expected a system that has"):
+        figures.figure_3b(runs, "mmin")
 
 
 def figure_3a(H_prime, n, utterances=100):

@@ -148,3 +148,19 @@ def test_marks_are_those_of_whole_numbers_compared_one_by_one(points, margin):
     table = one(**dict(zip("xbcde", (p / 100 for p in points), strict=True)))
 
     assert both(table, on_par=margin / 100)[0] == expected
+
+
+def test_the_legend_names_the_systems_that_were_met_and_no_empty_group():
+    """Of the baselines b and c only b has a number, of the ablations none."""
+    table = marks.marked(one(x=0.6, b=0.5, c=float("nan")), **SMALL)
+
+    assert marks.legend(table, **SMALL) == [
+        "Marks of x: ↑ above every baseline (b), * not above, but within 0.01 of the best."
+    ]
+
+
+def test_there_is_no_legend_where_there_is_no_mark():
+    table = marks.marked(one(x=0.1, b=0.5, d=0.5), **{**SMALL, "on_par": 0.0}).assign(ua_marks="")
+
+    assert table["wa_marks"].tolist() == ["", "", ""]
+    assert marks.legend(table, **SMALL) == []

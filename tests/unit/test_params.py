@@ -215,15 +215,6 @@ def test_an_empty_file_is_named(tmp_path):
         params.read(tmp_path / "params.yaml")
 
 
-def test_a_figure_of_a_system_that_is_no_row_is_named(write_params, settings):
-    lines = faults(
-        write_params(rows=["if_mmin"], figures={**settings["figures"], "system": "if_mmin_no_inv"})
-    )
-
-    assert len(lines) == 1
-    assert "figures.system is 'if_mmin_no_inv'" in lines[0]
-
-
 @pytest.mark.parametrize("text", ["a: [1,", "- 1\n- 2\n", "", "just words"])
 def test_a_file_that_is_no_mapping_is_named(tmp_path, text):
     path = tmp_path / "params.yaml"

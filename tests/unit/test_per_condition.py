@@ -7,6 +7,7 @@ from torch import nn
 from conftest import ENCODERS, SIZES
 from ifmmin.batches import draw_batches
 from ifmmin.nn import fusion
+from ifmmin.nn.encoders import Encoders
 from ifmmin.nn.per_condition import PerCondition, per_condition
 from ifmmin.nn.systems import Batch, Part, Prediction
 from ifmmin.systems import mctn
@@ -367,3 +368,21 @@ def test_two_networks_of_the_six_share_no_weight_and_start_apart(kind):
     for i, left in enumerate(heads):
         for right in heads[i + 1 :]:
             assert left.shape != right.shape or not torch.equal(left, right)
+
+
+def test_of_encoders_from_pretraining_each_network_has_a_copy():
+    """Six that train one set of encoders would share more than the pass over the data."""
+    encoders = Encoders(**ENCODERS)
+
+    class Member(nn.Module):
+        def __init__(self, given, condition):
+            super().__init__()
+            self.encoders, self.condition = given, condition
+
+    six = per_condition(lambda *, encoders, condition: Member(encoders, condition))(encoders=encoders)
+
+    pointers = [p.data_ptr() for p in six.parameters()]
+    assert len(set(pointers)) == len(pointers) == 6 * len(list(encoders.parameters()))
+    for member in six.members.values():
+        for name, x in encoders.state_dict().items():
+            torch.testing.assert_close(member.encoders.state_dict()[name], x, rtol=0, atol=0)

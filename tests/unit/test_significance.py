@@ -519,7 +519,7 @@ def holding(*held, n=70, untested=0):
 
 
 def test_the_footnote_names_the_test_its_source_and_each_difference_that_holds():
-    text = significance.footnote(holding(("mctn", "at", "wa", 0.0571), ("mmin", "average", "ua", -0.002)))
+    [text] = significance.footnote(holding(("mctn", "at", "wa", 0.0571), ("mmin", "average", "ua", -0.002)))
 
     assert "corrected resampled t-test (Nadeau and Bengio, 2003)" in text
     assert "Holm over 70 comparisons." in text
@@ -530,7 +530,7 @@ def test_the_footnote_counts_where_many_hold():
     """Seven for, one against."""
     held = [("mctn", c, "wa", -0.01 if c == "v" else 0.05) for c in LINES] + [("mmin", "a", "ua", 0.02)]
 
-    text = significance.footnote(holding(*held))
+    [text] = significance.footnote(holding(*held))
 
     assert text.endswith("8 hold at 0.05, 7 of them in its favour.")
     assert "mctn" not in text
@@ -539,12 +539,12 @@ def test_the_footnote_counts_where_many_hold():
 def test_the_footnote_names_six_and_counts_seven():
     six = [("mctn", c, "wa", 0.05) for c in LINES[:6]]
 
-    assert significance.footnote(holding(*six)).count("mctn") == 6
-    assert "7 hold at 0.05, 7 of them" in significance.footnote(holding(*six, ("mctn", "vt", "wa", 0.05)))
+    assert significance.footnote(holding(*six))[0].count("mctn") == 6
+    assert "7 hold at 0.05, 7 of them" in significance.footnote(holding(*six, ("mctn", "vt", "wa", 0.05)))[0]
 
 
 def test_the_footnote_says_where_none_holds_and_how_many_could_not_be_tested():
-    text = significance.footnote(holding(untested=14))
+    [text] = significance.footnote(holding(untested=14))
 
     assert "Holm over 56 comparisons (14 more could not be tested)." in text
     assert text.endswith("None holds at 0.05.")
@@ -553,21 +553,29 @@ def test_the_footnote_says_where_none_holds_and_how_many_could_not_be_tested():
 def test_a_p_of_exactly_the_level_does_not_hold():
     table = holding(("mctn", "a", "wa", 0.1)).assign(p_holm=0.05)
 
-    assert significance.footnote(table).endswith("None holds at 0.05.")
+    assert significance.footnote(table)[0].endswith("None holds at 0.05.")
 
 
 def test_the_footnote_of_too_few_folds_says_so_once():
-    text = significance.footnote(compared(ahead([0.1, 0.2]), others=["y", "z"]))
+    [text] = significance.footnote(compared(ahead([0.1, 0.2]), others=["y", "z"]))
 
     assert text.startswith("No difference is tested for significance: 2 folds, 1 seed: too few")
     assert text.count("too few") == 1
 
 
 def test_the_footnote_refers_to_the_notes_where_reasons_differ():
-    none = compared({("x", 1, 0): 0.5}, others=["y"])
     rest = compared({**ahead([0.1]), ("x", 2, 0): 0.5, ("z", 1, 0): 0.5, ("z", 2, 0): 0.5}, others=["y", "z"])
 
-    for table in (none, rest):
-        assert significance.footnote(table) == (
-            "No difference is tested for significance: the notes in significance.csv say why."
-        )
+    assert significance.footnote(rest) == [
+        "No difference is tested for significance: the notes in significance.csv say why."
+    ]
+
+
+def test_the_footnote_names_the_one_reason_why_no_run_can_be_compared():
+    none = compared({("x", 1, 0): 0.5}, others=["y"])
+
+    assert significance.footnote(none) == ["No difference is tested for significance: y: no scores."]
+
+
+def test_there_is_no_footnote_where_nothing_is_compared():
+    assert significance.footnote(compared({("x", 1, 0): 0.5}, others=[])) == []

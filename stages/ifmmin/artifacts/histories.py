@@ -8,7 +8,8 @@
     lr                      learning rate of the epoch
     L, L_...                mean of each loss over the epoch's training utterances, unweighted terms; summed
                             over the networks where there are several
-    validation_L_cls        cross entropy over the validation rows (every condition of every utterance)
+    validation_L_cls        cross entropy over the validation rows: every utterance in each condition that
+                            picks the epoch (the six; the full input in pretraining and of the floor)
     validation_wa, _ua      over the same rows pooled, in [0, 1]; validation_ua_a ... _vt as for chosen
     live_x, sd_x            for each feature x (h_a ... H_t; a.joint ...): share of its units whose standard
                             deviation over the validation utterances exceeds 0.001, and the mean of those

@@ -24,11 +24,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from ifmmin.files import whole
-from ifmmin.terms import CONDITIONS, FULL
+from ifmmin.terms import AVERAGE, CONDITIONS, FULL, METRICS, braces
 
-AVERAGE = "average"
 SHOWN = (*CONDITIONS, AVERAGE, FULL)
-SCORES = ("wa", "ua")
 BLOCK = 4
 """Conditions that stand side by side in LaTeX."""
 
@@ -55,25 +53,9 @@ LATEX = {
     '"': "''",
     "↑": r"$\uparrow$",
     "⇑": r"$\Uparrow$",
-    "↓": r"$\downarrow$",
-    "⇓": r"$\Downarrow$",
     "±": r"$\pm$",
     "\N{MULTIPLICATION SIGN}": r"$\times$",
-    "·": r"$\cdot$",
-    "\N{MINUS SIGN}": "$-$",
-    "≤": r"$\leq$",
-    "≥": r"$\geq$",
-    "≈": r"$\approx$",
-    "\N{PRIME}": r"$'$",
-    "λ": r"$\lambda$",
-    "Δ": r"$\Delta$",
     "\N{EN DASH}": "--",
-    "—": "---",
-    "…": r"\ldots{}",
-    "\N{LEFT SINGLE QUOTATION MARK}": "`",
-    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
-    "“": "``",
-    "”": "''",
 }
 LATEX_MARKS = LATEX | {"*": "$^{*}$", "+": "$^{+}$"}
 
@@ -128,7 +110,7 @@ def markdown(table: pd.DataFrame, apart: Collection[str], notes: Sequence[str]) 
 
 
 def _markdown_table(lines: Sequence[Line]) -> str:
-    heads = [f"{_head(condition)} {score.upper()}" for condition in SHOWN for score in SCORES]
+    heads = [f"{_head(condition)} {score.upper()}" for condition in SHOWN for score in METRICS]
     rows = [
         ["System", f"Folds {TIMES} seeds", *heads],
         *(
@@ -211,7 +193,7 @@ def _latex_block(conditions: slice, compared: Sequence[Line], reference: Sequenc
 
 def _latex_line(line: Line, conditions: slice) -> str:
     """One system: its means and, where there are any, its deviations below them."""
-    cells = line.cells[len(SCORES) * conditions.start : len(SCORES) * conditions.stop]
+    cells = line.cells[len(METRICS) * conditions.start : len(METRICS) * conditions.stop]
     runs = rf"{line.n_folds}$\times${line.n_seeds}"
     means = [cell.mean + _latex_text(cell.marks, LATEX_MARKS) if cell.mean else "--" for cell in cells]
     rows = [_latex_row([_latex_text(line.system), runs, *means])]
@@ -244,7 +226,7 @@ def _lines(table: pd.DataFrame, apart: Collection[str]) -> tuple[list[Line], lis
 
 def _line(system: str, rows: pd.DataFrame) -> Line:
     by_condition = rows.to_dict("index")
-    cells = [_cell(by_condition[condition], score) for condition in SHOWN for score in SCORES]
+    cells = [_cell(by_condition[condition], score) for condition in SHOWN for score in METRICS]
     return Line(system, int(rows["n_folds"].max()), int(rows["n_seeds"].max()), cells)
 
 
@@ -257,4 +239,4 @@ def _cell(row: Mapping[Hashable, Any], score: str) -> Cell:
 
 def _head(condition: str) -> str:
     """Name a condition as the paper does: its modalities in braces."""
-    return "Average" if condition == AVERAGE else f"{{{','.join(condition)}}}"
+    return "Average" if condition == AVERAGE else braces(condition)

@@ -19,10 +19,10 @@ import pandas as pd
 
 from ifmmin.errors import one_line
 from ifmmin.files import ArtifactError
-from ifmmin.terms import CONDITIONS
+from ifmmin.terms import AVERAGE, CONDITIONS, METRICS
 
 COLUMNS = ["system", "condition", "wa", "ua"]
-KNOWN = (*CONDITIONS, "average")
+KNOWN = (*CONDITIONS, AVERAGE)
 REMEDY = "Restore the file from git."
 
 
@@ -64,7 +64,7 @@ def _cells(lines: pd.DataFrame, figures: pd.DataFrame) -> Iterator[str]:
         where = f", line {row + 2}"
         if condition not in KNOWN:
             yield f"{where}: condition {condition!r} is not known; expected one of {', '.join(KNOWN)}."
-        for metric in ("wa", "ua"):
+        for metric in METRICS:
             if not 0 <= figures[metric].iloc[row] <= 1:
                 yield f"{where}: {metric} is {lines[metric].iloc[row]!r}; expected a number in [0, 1]."
 

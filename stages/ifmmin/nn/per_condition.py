@@ -1,6 +1,7 @@
 """One network for each of the six conditions, trained side by side on the same batches."""
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from functools import wraps
 from typing import TypeVar, cast
 
@@ -18,7 +19,8 @@ class PerCondition(nn.Module):
     """Six networks that share nothing but the pass over the data.
 
     Each loss reads its own network only, clipping is by sub-network and Adam by number, and each network's
-    epoch is picked by its own condition: so each comes out as if it had been trained alone (a test compares).
+    epoch is picked by its own condition: so each comes out as if it had been trained alone on these batches
+    (a test compares; dropout and initial weights are drawn one network after the other).
     """
 
     smallest_batch = 1
@@ -78,11 +80,12 @@ def per_condition(build: Callable[..., System]) -> Callable[..., PerCondition]:
     """Turn the build of a network of one condition into that of one network for each of the six.
 
     Args:
-        build: takes `condition` and its own parameters, which are those of the result too.
+        build: takes `condition` and its own parameters, which are those of the result too; of encoders from
+            pretraining each network gets a copy.
     """
 
     @wraps(build)
     def built(**settings: object) -> PerCondition:
-        return PerCondition({c: build(**settings, condition=c) for c in CONDITIONS})
+        return PerCondition({c: build(**deepcopy(settings), condition=c) for c in CONDITIONS})
 
     return built

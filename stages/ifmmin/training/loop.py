@@ -233,7 +233,7 @@ def _collapsed(history: pd.DataFrame, n: int, on_collapse: str) -> list[str]:
     if dead:
         sentence = (
             f"{', '.join(dead)}: one output for all {n} validation utterances at the chosen epoch; expected "
-            "units that vary. The encoder has collapsed: lower lr or, of L_cmd, "
+            "units that vary. The encoder has collapsed: lower lr or, after invariant pretraining, "
             "cmd_weight (params.yaml), or set on_collapse to warn to go on and have it reported."
         )
         if on_collapse == "stop":
