@@ -1,0 +1,228 @@
+"""The loop that one would write first: a baseline for speed and, masked, a reference for results.
+
+Like the published code: utterances come one at a time from a dictionary and are scaled and padded to the
+longest of the batch; every modality of every utterance is encoded, multiplied by 0 where it is missing; the
+teacher encodes twice in each step; TextCNN is Conv2d over the whole width; validation and test hold every
+utterance six times. Losses, cascade and classifier are the project's own modules: they cost the same in both.
+
+With `masked`, padding and missing modalities are treated as the engine treats them, and losses and gradients
+are its own (tests/unit/test_plain.py).
+"""
+
+from copy import deepcopy
+
+import numpy as np
+import torch
+from torch import nn
+
+from ifmmin.nn.encoders import concatenated
+from ifmmin.nn.losses import cmd_loss, distance
+from ifmmin.nn.mmin import MMIN, imagine
+from ifmmin.pretrainings.invariant import InvariantPretraining
+from ifmmin.terms import CONDITIONS, MODALITIES, availability
+
+
+class PlainLSTM(nn.Module):
+    """nn.LSTM over the padded batch, then the maximum over all steps, or over the valid ones."""
+
+    fewest = 1
+
+    def __init__(self, encoder):
+        """Take the weights of an encoder."""
+        super().__init__()
+        self.lstm = deepcopy(encoder.lstm)
+
+    def forward(self, x, lengths=None):
+        """Map (B, T, D) to (B, hidden)."""
+        states = self.lstm(x)[0]
+        if lengths is not None:
+            behind = torch.arange(x.shape[1])[None] >= lengths[:, None]
+            states = states.masked_fill(behind[..., None], -torch.inf)
+        return states.amax(1)
+
+
+class PlainTextCNN(nn.Module):
+    """Conv2d of the full width over (B, 1, T, D), as the published code has it."""
+
+    def __init__(self, encoder):
+        """Take the weights of an encoder."""
+        super().__init__()
+        self.convolutions = nn.ModuleList()
+        for convolution in encoder.convolutions:
+            filters, size, k = convolution.weight.shape
+            plain = nn.Conv2d(1, filters, (k, size))
+            plain.weight.data = convolution.weight.data.transpose(1, 2)[:, None].clone()
+            plain.bias.data = convolution.bias.data.clone()
+            self.convolutions.append(plain)
+        self.fewest = max(convolution.kernel_size[0] for convolution in encoder.convolutions)
+        self.dropout = deepcopy(encoder.dropout)
+        self.projection = deepcopy(encoder.projection)
+
+    def forward(self, x, lengths=None):
+        """Map (B, T, D) to (B, hidden)."""
+        pooled = []
+        for convolution in self.convolutions:
+            responses = convolution(x[:, None]).squeeze(3)  # (B, filters, windows)
+            if lengths is not None:
+                windows = (lengths - convolution.kernel_size[0] + 1).clamp_min(1)
+                behind = torch.arange(responses.shape[2])[None] >= windows[:, None]
+                responses = responses.masked_fill(behind[:, None], -torch.inf)
+            pooled.append(responses.relu().amax(2))
+        return self.projection(self.dropout(torch.cat(pooled, 1))).relu()
+
+
+class PlainEncoders(nn.Module):
+    """The three encoders over padded batches; Enc' is the project's."""
+
+    def __init__(self, encoders):
+        """Take the weights of encoders."""
+        super().__init__()
+        self.of = nn.ModuleDict(
+            {
+                m: (PlainTextCNN if m == "t" else PlainLSTM)(encoders.specificity[m])
+                for m in encoders.specificity
+            }
+        )
+        self.invariance = deepcopy(encoders.invariance)
+        self.missing_steps = encoders.missing_steps
+
+    def forward(self, x, there, lengths=None):
+        """Encode all of it, multiplied by 0 where it is missing.
+
+        Args:
+            x: modality to (B, T, D).
+            there: (B, 3) float.
+            lengths: modality to (B,); None: padding is read, and silence is as long as the batch.
+        """
+        h_m = {}
+        for i, m in enumerate(MODALITIES):
+            if lengths is None:
+                h_m[m] = self.of[m](x[m] * there[:, i, None, None])
+            else:
+                heard = self.of[m](x[m], lengths[m])
+                steps = max(self.missing_steps[m], self.of[m].fewest)
+                silent = self.of[m](x[m].new_zeros(1, steps, x[m].shape[2]))
+                h_m[m] = torch.where(there[:, i : i + 1] > 0, heard, silent)
+        return h_m
+
+    def invariant(self, h_m):
+        """Map h_m to H_m."""
+        return {m: self.invariance(h) for m, h in h_m.items()}
+
+
+class Plain(nn.Module):
+    """The plain form of a system of the IF-MMIN or MMIN family, or of a pretraining."""
+
+    def __init__(self, system, *, masked=False):
+        """Take the weights of a system; a teacher is a frozen copy of the encoders."""
+        super().__init__()
+        self.encoders = PlainEncoders(system.encoders)
+        self.teacher = deepcopy(self.encoders).eval().requires_grad_(False)
+        self.rest = deepcopy(system)
+        del self.rest.encoders
+        self.masked = masked
+
+    def networks(self):
+        """The sub-networks that are clipped, each on its own."""
+        named = {f"enc_{m}": encoder for m, encoder in self.encoders.of.items()}
+        if self.encoders.invariance is not None:
+            named["enc_inv"] = self.encoders.invariance
+        return named | dict(self.rest.named_children())
+
+    def losses(self, x, lengths, available, y):
+        """The losses of one batch, as the engine's `training_losses`."""
+        known = lengths if self.masked else None
+        if not hasattr(self.rest, "imagination"):
+            return self._pretraining(x, known, y)
+        there = available.float()
+        h_m = self.encoders(x, there, known)
+        h = concatenated(h_m)
+        with torch.no_grad():
+            full = self.teacher(x, torch.ones_like(there), known)
+            target = concatenated(self.teacher(x, 1 - there, known))
+        if isinstance(self.rest, MMIN):
+            return self._mmin(h, target, y)
+        H_prime = concatenated(self.encoders.invariant(h_m))
+        imagined = self.rest.imagination(h, H_prime)
+        L_cls = nn.functional.cross_entropy(self.rest.classifier(imagined.C), y)
+        L_img = distance(imagined.h_prime, target, self.rest.form)
+        L_inv = distance(H_prime, concatenated(self.teacher.invariant(full)), self.rest.form)
+        return L_cls + self.rest.lambda1 * L_img + self.rest.lambda2 * L_inv
+
+    def _mmin(self, h, target, y):
+        imagined = imagine(self.rest.imagination, h)
+        L = nn.functional.cross_entropy(self.rest.classifier(imagined.C), y)
+        L = L + self.rest.img_weight * distance(imagined.h_prime, target, self.rest.form)
+        if self.rest.cycle is not None:
+            back = imagine(self.rest.cycle, imagined.h_prime).h_prime
+            L = L + self.rest.cycle_weight * distance(back, h.detach(), self.rest.form)
+        return L
+
+    def _pretraining(self, x, lengths, y):
+        h_m = self.encoders(x, torch.ones(len(y), 3), lengths)
+        if not isinstance(self.rest, InvariantPretraining):
+            return nn.functional.cross_entropy(self.rest.classifier(concatenated(h_m)), y)
+        H_m = self.encoders.invariant(h_m)
+        logits = self.rest.classifier(torch.cat([concatenated(h_m), concatenated(H_m)], 1))
+        return nn.functional.cross_entropy(logits, y) + self.rest.cmd_weight * cmd_loss(H_m, self.rest.K)
+
+    def logits(self, x, lengths, available):
+        """Logits of one batch under its masks."""
+        h_m = self.encoders(x, available.float(), lengths if self.masked else None)
+        h = concatenated(h_m)
+        if not hasattr(self.rest, "imagination"):
+            if self.encoders.invariance is not None:
+                h = torch.cat([h, concatenated(self.encoders.invariant(h_m))], 1)
+            return self.rest.classifier(h)
+        if isinstance(self.rest, MMIN):
+            return self.rest.classifier(imagine(self.rest.imagination, h).C)
+        return self.rest.classifier(self.rest.imagination(h, concatenated(self.encoders.invariant(h_m))).C)
+
+
+class Items:
+    """Utterances in a dictionary, scaled and collated one at a time."""
+
+    def __init__(self, arrays, labels, mean, std):
+        """Keep what a data set keeps: modality to a list of (T, D) arrays, labels, the acoustic scaling."""
+        self.arrays, self.labels, self.mean, self.std = arrays, labels, mean, std
+
+    def batch(self, rows):
+        """x: modality to (B, T, D) padded with zeros; lengths; y."""
+        x, lengths = {}, {}
+        for m in MODALITIES:
+            of = [self.arrays[m][i] for i in rows]
+            if m == "a":
+                of = [(frames - self.mean) / self.std for frames in of]
+            of = [torch.from_numpy(np.array(frames, np.float32)) for frames in of]
+            lengths[m] = torch.tensor([len(frames) for frames in of])
+            x[m] = nn.utils.rnn.pad_sequence(of, batch_first=True)
+        return x, lengths, torch.tensor([self.labels[i] for i in rows])
+
+
+def train(plain, items, rows, masks, optimiser, clip, size=128):
+    """One epoch over rows, in their order, under the masks drawn for them."""
+    plain.train()
+    plain.teacher.eval()
+    for start in range(0, len(rows), size):
+        x, lengths, y = items.batch(rows[start : start + size])
+        L = plain.losses(x, lengths, masks[start : start + size], y)
+        optimiser.zero_grad()
+        L.backward()
+        for network in plain.networks().values():
+            nn.utils.clip_grad_norm_(network.parameters(), clip)
+        optimiser.step()
+        L.item()
+
+
+def evaluate(plain, items, rows, conditions=CONDITIONS, size=128):
+    """Logits of every utterance in every condition, each by itself."""
+    plain.eval()
+    work = [(row, condition) for condition in conditions for row in rows]
+    found = []
+    with torch.no_grad():
+        for start in range(0, len(work), size):
+            part = work[start : start + size]
+            x, lengths, _ = items.batch([row for row, _ in part])
+            masks = torch.tensor([availability(condition) for _, condition in part])
+            found.append(plain.logits(x, lengths, masks))
+    return torch.cat(found)

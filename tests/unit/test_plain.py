@@ -1,0 +1,97 @@
+"""The benchmark's plain loop, masked, has the engine's losses and gradients at dropout 0."""
+
+import pytest
+import torch
+
+from bench import plain
+from conftest import ENCODERS, SIZES
+from ifmmin.nn import fusion
+from ifmmin.nn.encoders import Encoders
+from ifmmin.nn.systems import Batch
+from ifmmin.pretrainings import invariant
+from ifmmin.systems import if_mmin, if_mmin_no_cascade, mmin, mmin_no_cycle
+
+HEAD = {"n_classes": 4, "classifier": [7], "dropout": 0.0}
+CASCADE = {"M": 2, "autoencoder": [6, 4], "distance": "rmse"}
+FORMS = {"residual_output": False, "transition": True, "lambda1": 1.0, "lambda2": 10.0}
+SETTINGS = ENCODERS | {"text_dropout": 0.0, "invariance_dropout": 0.0}
+SPECIFIC = {name: x for name, x in SETTINGS.items() if not name.startswith("invariance")}
+
+BUILDS = {
+    "if_mmin": lambda: if_mmin.build(
+        encoders=Encoders(**SETTINGS), **HEAD, **CASCADE, **FORMS, cascade="every"
+    ),
+    "if_mmin_no_cascade": lambda: if_mmin_no_cascade.build(
+        encoders=Encoders(**SETTINGS), **HEAD, **CASCADE, **FORMS
+    ),
+    "mmin": lambda: mmin.build(
+        encoders=Encoders(**SPECIFIC), **HEAD, **CASCADE, img_weight=4.0, cycle_weight=2.0
+    ),
+    "mmin_no_cycle": lambda: mmin_no_cycle.build(
+        encoders=Encoders(**SPECIFIC), **HEAD, **CASCADE, img_weight=4.0
+    ),
+    "invariant": lambda: invariant.build(**SETTINGS, **HEAD, cmd_weight=0.5, cmd_warmup=0, K=5),
+    "fusion": lambda: fusion.build(**SPECIFIC, **HEAD),
+}
+
+
+def engines_name(name):
+    """A parameter of the plain form under the engine's name."""
+    if name.startswith("encoders.of."):
+        return name.replace("encoders.of.", "encoders.specificity.")
+    return name.removeprefix("rest.")
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_losses_and_gradients_are_those_of_the_masked_plain_loop(name, corpus):
+    """The plain one pads, encodes everything, multiplies by masks and keeps a teacher's copy."""
+    torch.manual_seed(3)
+    system = BUILDS[name]()
+    baseline = plain.Plain(system, masked=True)
+    rows = corpus.rows["train"]
+    x = corpus.select(rows)
+    # The plain form reads silence through the encoder of the masked form: of fixed length in both.
+    targets = {key: value.detach() for key, value in system.eval().prepare(x).items()}
+    masks = torch.tensor([[True, False, False], [False, True, True], [False, False, True]])
+    available = masks[torch.arange(len(rows)) % 3]
+    with torch.no_grad():  # the student has moved on from its teacher
+        for p, q in zip(system.parameters(), own(baseline, system), strict=True):
+            p += 0.05 * torch.randn_like(p)
+            q.copy_(p if q.shape == p.shape else p.transpose(1, 2)[:, None])
+
+    L = system.train().training_losses(Batch(x, available, corpus.y[rows], targets, 1))["L"]
+    L.backward()
+    padded = {m: of.padded(at_least=5) for m, of in x.items()}
+    lengths = {m: of.lengths for m, of in x.items()}
+    reference = baseline.train().losses(padded, lengths, available, corpus.y[rows])
+    reference.backward()
+
+    torch.testing.assert_close(L, reference, rtol=1e-5, atol=1e-5)
+    for p, q in zip(system.parameters(), own(baseline, system), strict=True):
+        want = q.grad if q.shape == p.shape else q.grad[:, 0].transpose(1, 2)
+        torch.testing.assert_close(p.grad, want, rtol=1e-4, atol=1e-5)
+
+
+def own(baseline, system):
+    """The plain form's parameters in the order of the engine's."""
+    named = {engines_name(name): p for name, p in baseline.named_parameters() if "teacher" not in name}
+    return [named[name] for name, _ in system.named_parameters()]
+
+
+def test_the_plain_loop_reads_padding_unless_it_is_masked(corpus):
+    """Else it would be no baseline: a prediction of the published code depends on its batch mates."""
+    torch.manual_seed(3)
+    x = corpus.select(corpus.rows["train"])
+    padded = {m: of.padded(at_least=9) for m, of in x.items()}
+    longer = {m: torch.cat([of, torch.zeros(len(of), 4, SIZES[m])], 1) for m, of in padded.items()}
+    lengths = {m: of.lengths for m, of in x.items()}
+    available = torch.ones(len(lengths["a"]), 3, dtype=torch.bool)
+
+    for masked in (True, False):
+        baseline = plain.Plain(BUILDS["fusion"](), masked=masked).eval()
+        same = torch.allclose(
+            baseline.logits(padded, lengths, available),
+            baseline.logits(longer, lengths, available),
+            atol=1e-6,
+        )
+        assert same == masked
