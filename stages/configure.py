@@ -4,8 +4,9 @@ They are files apart, so that a parameter retrains its readers alone.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
+from typing import Any
 
 from ifmmin import entry, params, schema
 from ifmmin.artifacts import configs
@@ -13,6 +14,7 @@ from ifmmin.loading import load
 
 SHARED = ("lambda1", "lambda2", "K", "M")
 PARAMS = (*SHARED, "systems", "pretrainings", "model", "pretrain", "train")
+Config = dict[str, dict[str, Any]]
 GIVEN = ("condition", "encoders", "n_classes", "sizes")
 
 
@@ -37,9 +39,8 @@ def system(kind: str, name: str) -> ModuleType:
     return module
 
 
-def main(argv: Sequence[str]) -> None:
-    args = entry.arguments(argv, __doc__, "--params", "--out")
-    settings = params.read(args.params, *PARAMS)
+def resolved(settings: Mapping[str, Any], where: object) -> Iterator[tuple[str, ModuleType, Config]]:
+    """Name, file and settings of each system and kind of pretraining; `where` names params.yaml in errors."""
     entries = [
         (f"systems.{kind}.{name}", system(kind, name), entry_, "train")
         for kind, group in settings["systems"].items()
@@ -56,9 +57,15 @@ def main(argv: Sequence[str]) -> None:
             shared={key: settings[key] for key in SHARED},
             model=settings["model"],
             fit=settings[group],
-            where=f"{args.params}, key {key}",
+            where=f"{where}, key {key}",
         )
-        configs.write(args.out / f"{key.rpartition('.')[2]}.json", config)
+        yield key.rpartition(".")[2], module, config
+
+
+def main(argv: Sequence[str]) -> None:
+    args = entry.arguments(argv, __doc__, "--params", "--out")
+    for name, _, config in resolved(params.read(args.params, *PARAMS), args.params):
+        configs.write(args.out / f"{name}.json", config)
 
 
 if __name__ == "__main__":

@@ -70,30 +70,15 @@ def corpus(features_folder, folds_folder, fold, scale=1.0):
 def resolved(change, fit):
     """Settings of pretraining and of IF-MMIN as params.yaml has them, but for a change; no collapse stops."""
     settings = params.read(ROOT / "params.yaml", *configure.PARAMS)
-    shared = {key: settings[key] for key in configure.SHARED}
-    found = []
-    for entry, module, group in (
-        (settings["pretrainings"]["invariant"], load("pretrainings", "invariant"), "pretrain"),
-        (settings["systems"]["invariant"]["if_mmin"], load("systems", "if_mmin"), "train"),
+    for entry, module in (
+        (settings["pretrainings"]["invariant"], load("pretrainings", "invariant")),
+        (settings["systems"]["invariant"]["if_mmin"], load("systems", "if_mmin")),
     ):
         accepts = configure.accepts(module)
-        entry = {
-            **entry,
-            **{key: value for key, value in change.items() if key in accepts},
-            **fit,
-            "on_collapse": "warn",
-        }
-        found.append(
-            params.resolve(
-                entry,
-                accepts=accepts,
-                shared=shared,
-                model=settings["model"],
-                fit=settings[group],
-                where="bench",
-            )
-        )
-    return found
+        entry |= {key: value for key, value in change.items() if key in accepts}
+        entry |= {**fit, "on_collapse": "warn"}
+    found = {name: config for name, _, config in configure.resolved(settings, "bench")}
+    return found["invariant"], found["if_mmin"]
 
 
 def measure(data, n_classes, change=None, *, seed=0, **fit):

@@ -31,7 +31,6 @@ import configure  # noqa: E402 - the scripts and the library lie in stages/
 from bench import plain  # noqa: E402
 from ifmmin import batches, params, systems  # noqa: E402
 from ifmmin.entry import processor  # noqa: E402
-from ifmmin.loading import load  # noqa: E402
 from ifmmin.terms import CONDITIONS  # noqa: E402
 from ifmmin.training import loop, prediction, seeding  # noqa: E402
 
@@ -92,27 +91,7 @@ def settings(fit, **change):
 def configs():
     """Name to module, what it is built with and how it is optimised, as params.yaml has it."""
     read = params.read(ROOT / "params.yaml", *configure.PARAMS)
-    shared = {key: read[key] for key in configure.SHARED}
-    found = {}
-    for room, groups, fit in (
-        ("pretrainings", {"": read["pretrainings"]}, "pretrain"),
-        ("systems", read["systems"], "train"),
-    ):
-        for group in groups.values():
-            for name, entry in group.items():
-                module = load(room, name)
-                found[name] = (
-                    module,
-                    params.resolve(
-                        entry,
-                        accepts=configure.accepts(module),
-                        shared=shared,
-                        model=read["model"],
-                        fit=read[fit],
-                        where=name,
-                    ),
-                )
-    return found
+    return {name: (module, config) for name, module, config in configure.resolved(read, "bench")}
 
 
 def pretraining(name, known):

@@ -467,7 +467,7 @@ def in_a_larger_table(x, spoiled):
 @pytest.mark.parametrize("at_once", [4, 256])
 def test_mean_and_deviation_are_those_of_the_valid_frames(draw_x, monkeypatch, at_once):
     """Unequal lengths, every frame counts once; not a number is what no sequence holds."""
-    monkeypatch.setattr(mctn, "ROWS_AT_ONCE", at_once)
+    monkeypatch.setattr("ifmmin.nn.sequences.GROUP_ROWS", at_once)
     x = draw_x(11)
     assert len(set(x["a"].lengths.tolist())) > 3
     system = translator("a")

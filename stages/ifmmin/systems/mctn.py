@@ -25,9 +25,6 @@ TARGETS = {"a": ("t", "v"), "v": ("t", "a"), "t": ("v", "a"), "av": ("t",), "at"
 ROUNDING = 1e-6
 """A feature whose deviation is a smaller part of its size than this is constant."""
 
-ROWS_AT_ONCE = 256
-"""Utterances whose frames are summed together."""
-
 
 def binned(x: Sequences, steps: int) -> Tensor:
     """Bring sequences to one number of steps.
@@ -160,8 +157,8 @@ class Translator(nn.Module):
         """
         for m, of in x.items():
             sums = torch.zeros(2, of.frames.shape[1], dtype=torch.float64, device=of.frames.device)
-            for rows in torch.split(torch.arange(len(of.lengths), device=sums.device), ROWS_AT_ONCE):
-                frames = of.select(rows).padded().double()  # (b, T, D), zeros behind each sequence
+            for _, group in of.by_length():
+                frames = group.padded().double()  # (b, T, D), zeros behind each sequence
                 sums += torch.stack([frames.sum((0, 1)), frames.square().sum((0, 1))])
             mean, square = sums / of.lengths.sum()
             deviation = (square - mean.square()).clamp_min(0).sqrt()
