@@ -31,6 +31,7 @@ class PlainLSTM(nn.Module):
         """Take the weights of an encoder."""
         super().__init__()
         self.lstm = deepcopy(encoder.lstm)
+        self.lstm.batch_first = True
 
     def forward(self, x, lengths=None):
         """Map (B, T, D) to (B, hidden)."""

@@ -207,7 +207,7 @@ def gemm_gflops():
 
 def startup_seconds():
     """CPU seconds until a training stage has its imports."""
-    code = "import runpy,sys; sys.path.insert(0,'stages'); import train"
+    code = "import runpy,sys; sys.path.insert(0,'stages'); import train, gc; gc.freeze()"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -259,7 +259,7 @@ def main():
     torch.set_num_threads(1)
     options = {"repeats": args.repeats, "precision": args.precision}
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(args.utterances, args.utterances // 8, folder)
+        bench = Bench(args.utterances, args.utterances // 4, folder)
         rate = gemm_gflops()
         pre = measured_pretraining("invariant", known, bench, **options)
         rows = {name: measured(name, known, bench, **options) for name in args.systems}

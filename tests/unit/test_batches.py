@@ -120,4 +120,4 @@ def test_selected_sequences_are_those_of_the_rows_in_their_order(fold):
 
     chosen = corpus.select(torch.tensor([2, 0]))["v"]
 
-    assert chosen.padded()[..., 0].tolist() == [[7, 0], [1, 3]]
+    assert chosen.padded()[..., 0].T.tolist() == [[7, 0], [1, 3]]

@@ -307,7 +307,9 @@ def test_a_prediction_does_not_depend_on_the_batch_size(logits):
 def test_a_prediction_does_not_depend_on_padding(new_system, draw_x):
     system, x = new_system().eval(), draw_x(8)
     padded = {
-        m: from_padded(torch.nn.functional.pad(x[m].padded(), (0, 0, 0, 30), value=9.0), x[m].lengths)
+        m: from_padded(
+            torch.nn.functional.pad(x[m].padded().transpose(0, 1), (0, 0, 0, 30), value=9.0), x[m].lengths
+        )
         for m in "avt"
     }
     with torch.no_grad():

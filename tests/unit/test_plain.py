@@ -61,7 +61,7 @@ def test_losses_and_gradients_are_those_of_the_masked_plain_loop(name, corpus):
 
     L = system.train().training_losses(Batch(x, available, corpus.y[rows], targets, 1))["L"]
     L.backward()
-    padded = {m: of.padded(at_least=5) for m, of in x.items()}
+    padded = {m: of.padded(at_least=5).transpose(0, 1) for m, of in x.items()}
     lengths = {m: of.lengths for m, of in x.items()}
     reference = baseline.train().losses(padded, lengths, available, corpus.y[rows])
     reference.backward()
@@ -82,7 +82,7 @@ def test_the_plain_loop_reads_padding_unless_it_is_masked(corpus):
     """Else it would be no baseline: a prediction of the published code depends on its batch mates."""
     torch.manual_seed(3)
     x = corpus.select(corpus.rows["train"])
-    padded = {m: of.padded(at_least=9) for m, of in x.items()}
+    padded = {m: of.padded(at_least=9).transpose(0, 1) for m, of in x.items()}
     longer = {m: torch.cat([of, torch.zeros(len(of), 4, SIZES[m])], 1) for m, of in padded.items()}
     lengths = {m: of.lengths for m, of in x.items()}
     available = torch.ones(len(lengths["a"]), 3, dtype=torch.bool)

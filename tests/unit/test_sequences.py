@@ -14,24 +14,24 @@ def sequences():
 
 
 def test_padded_by_hand(sequences):
-    assert sequences.padded()[..., 0].tolist() == [[7, 8, 0, 0], [1, 2, 3, 4], [0, 0, 0, 0]]
-    assert sequences.padded()[..., 1].tolist() == [[70, 80, 0, 0], [10, 20, 30, 40], [0, 0, 0, 0]]
+    assert sequences.padded()[..., 0].T.tolist() == [[7, 8, 0, 0], [1, 2, 3, 4], [0, 0, 0, 0]]
+    assert sequences.padded()[..., 1].T.tolist() == [[70, 80, 0, 0], [10, 20, 30, 40], [0, 0, 0, 0]]
 
 
 def test_padded_agrees_with_a_copy_sequence_by_sequence(draw_x):
     for x in draw_x(37).values():
         padded = x.padded()
 
-        for row, start, length in zip(padded, x.start.tolist(), x.lengths.tolist(), strict=True):
+        for row, start, length in zip(padded.unbind(1), x.start.tolist(), x.lengths.tolist(), strict=True):
             assert torch.equal(row[:length], x.frames[start : start + length])
             assert not row[length:].any()
-        assert padded.shape[1] == max(x.lengths.tolist())
+        assert len(padded) == max(x.lengths.tolist())
 
 
 def test_padded_is_at_least_as_long_as_asked(sequences):
-    assert sequences.padded(at_least=6).shape == (3, 6, 2)
-    assert not sequences.padded(at_least=6)[:, 4:].any()
-    assert sequences.padded(at_least=3).shape == (3, 4, 2)
+    assert sequences.padded(at_least=6).shape == (6, 3, 2)
+    assert not sequences.padded(at_least=6)[4:].any()
+    assert sequences.padded(at_least=3).shape == (4, 3, 2)
 
 
 def test_frames_outside_every_sequence_are_not_read(sequences):
@@ -51,7 +51,7 @@ def test_padded_is_a_copy(sequences):
 def test_select_takes_rows_in_order_and_repeats(sequences):
     chosen = sequences.select(torch.tensor([2, 1, 2]))
 
-    assert chosen.padded()[..., 0].tolist() == [[0, 0, 0, 0], [1, 2, 3, 4], [0, 0, 0, 0]]
+    assert chosen.padded()[..., 0].T.tolist() == [[0, 0, 0, 0], [1, 2, 3, 4], [0, 0, 0, 0]]
 
 
 @pytest.mark.parametrize("n", [1, GROUP_ROWS, GROUP_ROWS + 1, 3 * GROUP_ROWS - 1])
@@ -73,7 +73,7 @@ def test_groups_of_like_length_hold_each_sequence_once_shortest_first(draw_x, n)
 def test_from_padded_and_padded_are_inverse():
     x = torch.randn(3, 4, 2, generator=torch.Generator().manual_seed(0))
 
-    assert torch.equal(from_padded(x).padded(), x)
+    assert torch.equal(from_padded(x).padded().transpose(0, 1), x)
 
 
 def test_from_padded_leaves_frames_behind_a_length_out():
@@ -81,10 +81,10 @@ def test_from_padded_leaves_frames_behind_a_length_out():
     lengths = torch.tensor([1, 4, 2])
     x = torch.ones(3, 4, 2).masked_fill((torch.arange(4) >= lengths[:, None])[..., None], torch.nan)
 
-    assert from_padded(x, lengths).padded()[..., 0].tolist() == [[1, 0, 0, 0], [1, 1, 1, 1], [1, 1, 0, 0]]
+    assert from_padded(x, lengths).padded()[..., 0].T.tolist() == [[1, 0, 0, 0], [1, 1, 1, 1], [1, 1, 0, 0]]
 
 
 def test_silence_is_one_sequence_of_zeros():
     x = silence(3, 2, torch.ones(1, dtype=torch.float64)).padded()
 
-    assert torch.equal(x, torch.zeros(1, 3, 2, dtype=torch.float64))
+    assert torch.equal(x, torch.zeros(3, 1, 2, dtype=torch.float64))

@@ -11,6 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ifmmin.nn import convolution, recurrence
 from ifmmin.nn.sequences import Sequences, silence
 from ifmmin.terms import MODALITIES
 
@@ -27,17 +28,15 @@ class LSTMMaxPool(nn.Module):
     def __init__(self, *, size: int, hidden: int) -> None:
         """Build for frames of `size` numbers and an output of `hidden` units."""
         super().__init__()
-        self.lstm = nn.LSTM(size, hidden, batch_first=True)
+        self.lstm = nn.LSTM(size, hidden)
 
     def pool(self, x: Sequences) -> Tensor:
         """Reduce B sequences to (B, hidden), each unit in (-1, 1)."""
-        pooled, order = [], []
-        for rows, group in x.by_length():
-            states, _ = self.lstm(group.padded())  # (b, T, hidden)
-            behind = torch.arange(states.shape[1], device=states.device) >= group.lengths[:, None]
-            pooled.append(states.masked_fill(behind[..., None], -torch.inf).amax(1))
-            order.append(rows)
-        return torch.cat(pooled)[torch.argsort(torch.cat(order))]
+        if recurrence.usable(x.frames):
+            return recurrence.maxima(x, self.lstm)
+        rows, groups = zip(*x.by_length(), strict=True)
+        pooled = [_maximum(self.lstm(of.padded())[0], of.lengths) for of in groups]
+        return torch.cat(pooled)[torch.argsort(torch.cat(rows))]
 
     def head(self, pooled: Tensor) -> Tensor:
         """Pass on: h^m is the pooled state itself."""
@@ -70,20 +69,24 @@ class TextCNN(nn.Module):
 
     def pool(self, x: Sequences) -> Tensor:
         """Reduce B sequences to (B, filters x heights), non-negative."""
-        pooled, order = [], []
-        for rows, group in x.by_length():
-            frames = group.padded(at_least=max(self.kernel_heights)).transpose(1, 2)  # (b, D, T)
-            pooled.append(
-                torch.cat(
-                    [
-                        _maximum(convolution(frames), (group.lengths - k + 1).clamp_min(1)).relu()
-                        for k, convolution in zip(self.kernel_heights, self.convolutions, strict=True)
-                    ],
-                    dim=1,
-                )
-            )
-            order.append(rows)
-        return torch.cat(pooled)[torch.argsort(torch.cat(order))]
+        filters = [of.weight for of in self.convolutions]
+        if convolution.usable(x.frames, self.kernel_heights):
+            responses = convolution.maxima(x, filters)
+        else:
+            rows, groups = zip(*x.by_length(), strict=True)
+            pooled = torch.cat([self._maxima(of, filters) for of in groups])
+            responses = pooled[torch.argsort(torch.cat(rows))]
+        bias = torch.cat([of.bias for of in self.convolutions])
+        return (responses + bias).relu()
+
+    def _maxima(self, x: Sequences, filters: list[Tensor]) -> Tensor:
+        """Largest response of each filter to b sequences of like length, without bias."""
+        frames = x.padded(at_least=max(self.kernel_heights)).permute(1, 2, 0)  # (b, D, T)
+        found = []
+        for k, of in zip(self.kernel_heights, filters, strict=True):
+            responses = nn.functional.conv1d(frames, of).permute(2, 0, 1)  # (windows, b, F)
+            found.append(_maximum(responses, (x.lengths - k + 1).clamp_min(1)))
+        return torch.cat(found, dim=1)
 
     def head(self, pooled: Tensor) -> Tensor:
         """Map the pooled responses to h^t (B, hidden), non-negative."""
@@ -91,10 +94,10 @@ class TextCNN(nn.Module):
         return h
 
 
-def _maximum(responses: Tensor, windows: Tensor) -> Tensor:
-    """Maximum over the first `windows` (B,) positions of (B, filters, positions)."""
-    behind = torch.arange(responses.shape[2], device=responses.device) >= windows[:, None]
-    return responses.masked_fill(behind[:, None], -torch.inf).amax(2)
+def _maximum(x: Tensor, lengths: Tensor) -> Tensor:
+    """Maximum over the first `lengths` (b,) steps of (T, b, units)."""
+    behind = torch.arange(len(x), device=x.device)[:, None] >= lengths
+    return x.masked_fill(behind[..., None], -torch.inf).amax(0)
 
 
 class InvarianceEncoder(nn.Module):
@@ -231,9 +234,8 @@ class Encoders(nn.Module):
     def _encode_available(self, m: str, x: Sequences, available: Tensor) -> Tensor:
         encoder = self._encoder(m)
         rows = available.nonzero().squeeze(1)
-        missing = self._silent(m)  # (1, P): computed once, shared by all that miss it
-        pooled = torch.cat([encoder.pool(x.select(rows)), missing]) if len(rows) else missing
-        # Row of `pooled` for each utterance: by default that of silence, the last one.
+        pooled = encoder.pool(x.select(rows).with_silence(self.missing_steps[m]))
+        # Row of `pooled` for each utterance: by default that of silence, the last one, shared by all that miss it.
         which = torch.full_like(available, len(rows), dtype=torch.long)
         which[rows] = torch.arange(len(rows), device=rows.device)
         return encoder.head(pooled[which])
@@ -241,13 +243,13 @@ class Encoders(nn.Module):
     def _encoder(self, m: str) -> LSTMMaxPool | TextCNN:
         return cast("LSTMMaxPool | TextCNN", self.specificity[m])
 
-    def _silent(self, m: str) -> Tensor:
-        encoder = self._encoder(m)
-        return encoder.pool(silence(self.missing_steps[m], self.sizes[m], next(encoder.parameters())))
-
     def missing(self) -> dict[str, Tensor]:
         """Encode a missing modality: modality to (1, hidden)."""
-        return {m: self._encoder(m).head(self._silent(m)) for m in self.sizes}
+        return {m: self._encoder(m).head(self._encoder(m).pool(self._silence(m))) for m in self.sizes}
+
+    def _silence(self, m: str) -> Sequences:
+        parameter = next(self._encoder(m).parameters())
+        return silence(self.missing_steps[m], self.sizes[m], parameter)
 
     def invariant(self, h_m: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Map h_m to H_m with Enc', modality by modality.

@@ -7,10 +7,13 @@ import torch
 from torch import Tensor
 
 GROUP_ROWS = 16
-"""Sequences that run together.
+"""Sequences of unequal length that run together: few enough to be of like length (measured on one core)."""
 
-Few enough to be of like length, enough to fill a matrix product (measured on one core).
-"""
+SILENCE = -1
+"""As the start of a sequence: its frames are all zero, and none is read."""
+
+MOST_ROWS = 96
+"""Sequences of one length that run together: enough to fill a matrix product, few enough for the cache."""
 
 
 class Sequences(NamedTuple):
@@ -18,7 +21,7 @@ class Sequences(NamedTuple):
 
     Attributes:
         frames: (N, D) float32, shared by as many sequences as one likes.
-        start: (B,) int64, first frame of each.
+        start: (B,) int64, first frame of each; -1 is silence, whose frames are all zero.
         lengths: (B,) int64, number of frames of each, at least 1.
     """
 
@@ -30,22 +33,36 @@ class Sequences(NamedTuple):
         """Take the named sequences, (b,) int64, in that order; no frame is copied."""
         return Sequences(self.frames, self.start[rows], self.lengths[rows])
 
+    def with_silence(self, steps: int) -> "Sequences":
+        """Append a missing modality: one all-zero sequence of `steps` frames."""
+        return Sequences(
+            self.frames,
+            torch.cat([self.start, self.start.new_tensor([SILENCE])]),
+            torch.cat([self.lengths, self.lengths.new_tensor([steps])]),
+        )
+
     def padded(self, *, at_least: int = 1) -> Tensor:
-        """Copy the frames into (B, T, D), zeros behind each sequence; T is the longest, or `at_least`."""
-        steps = torch.arange(max(int(self.lengths.max()), at_least), device=self.start.device)
-        inside = steps < self.lengths[:, None]  # (B, T)
-        where = self.start[:, None] + torch.where(inside, steps, 0)
-        x = self.frames.index_select(0, where.flatten()).view(*where.shape, -1)  # (B, T, D)
-        return x.masked_fill_(~inside[..., None], 0)
+        """Copy the frames into (T, B, D), zeros behind each sequence; T is the longest, or `at_least`."""
+        steps = torch.arange(max(int(self.lengths.max()), at_least), device=self.start.device)[:, None]
+        inside = (steps < self.lengths) & (self.start != SILENCE)  # (T, B)
+        x = self.frames.index_select(0, torch.where(inside, self.start + steps, 0).flatten())
+        x = x.view(*inside.shape, -1)
+        return x if inside.all() else x.masked_fill_(~inside[..., None], 0)
 
     def by_length(self) -> Iterator[tuple[Tensor, "Sequences"]]:
-        """Yield groups of like length: their rows (b,) and the sequences.
+        """Yield groups of one length, or of like length: their rows (b,) and the sequences.
 
         Padding then costs next to nothing.
         """
         order = torch.argsort(self.lengths, stable=True)
-        for rows in torch.split(order, GROUP_ROWS):
-            yield rows, self.select(rows)
+        lengths = self.lengths[order].tolist()
+        first = 0
+        for i in range(1, len(lengths) + 1):
+            n = i - first
+            unlike = i == len(lengths) or (n >= GROUP_ROWS and lengths[i] != lengths[first])
+            if unlike or n == MOST_ROWS:
+                yield order[first:i], self.select(order[first:i])
+                first = i
 
 
 def from_padded(x: Tensor, lengths: Tensor | None = None) -> Sequences:
@@ -71,3 +88,9 @@ def silence(steps: int, size: int, like: Tensor) -> Sequences:
     It is where and of what type `like` is.
     """
     return from_padded(like.new_zeros(1, steps, size))
+
+
+def by_hand(frames: Tensor) -> bool:
+    """Whether forms written for a processor may serve: full precision, and no gradient of the frames."""
+    plain = frames.device.type != "cpu" or torch.is_autocast_enabled("cpu") or frames.requires_grad
+    return not plain

@@ -42,7 +42,7 @@ def binned(x: Sequences, steps: int) -> Tensor:
     short = lengths < steps
     first = torch.where(short, middle, bins * lengths // steps)[..., None]  # (B, steps, 1)
     behind = torch.where(short, middle + 1, (bins + 1) * lengths // steps)[..., None]
-    frames = x.padded()  # (B, T, D)
+    frames = x.padded().transpose(0, 1)  # (B, T, D)
     t = torch.arange(frames.shape[1], device=frames.device)
     shares = ((t >= first) & (t < behind)) / (behind - first)  # (B, steps, T)
     return shares.to(frames.dtype) @ frames
@@ -158,7 +158,7 @@ class Translator(nn.Module):
         for m, of in x.items():
             sums = torch.zeros(2, of.frames.shape[1], dtype=torch.float64, device=of.frames.device)
             for _, group in of.by_length():
-                frames = group.padded().double()  # (b, T, D), zeros behind each sequence
+                frames = group.padded().double()  # (T, b, D), zeros behind each sequence
                 sums += torch.stack([frames.sum((0, 1)), frames.square().sum((0, 1))])
             mean, square = sums / of.lengths.sum()
             deviation = (square - mean.square()).clamp_min(0).sqrt()
