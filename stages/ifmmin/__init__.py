@@ -8,8 +8,3 @@
 
 The scripts beside this package are the stages of dvc.yaml; each reads files, calls the library, writes files.
 """
-
-import gc
-
-# Imports make objects that live as long as the stage: to look for cycles among them took a third of its start.
-gc.set_threshold(100_000)

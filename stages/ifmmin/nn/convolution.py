@@ -3,11 +3,13 @@
 The plain form is conv1d and amax, as TextCNN has it: it serves elsewhere, and is the reference in tests. What
 this one saves is in metrics/bench.
 
-Forward, Toom-Cook: a run of responses of a filter is one product for each of some points of a polynomial, fewer
-than windows times frames. Sequences and filters of every height go to the same points by small matrices; the
-products lead back by another. Rounding is relative to the largest frame of a run, about 4 times that of conv1d.
+Forward, Toom-Cook: a run of responses of a filter is one product for each of some points of a polynomial,
+fewer than windows times frames. Sequences and filters of every height go to the same points by small
+matrices, and their products lead back by another. Rounding is about 4 times that of conv1d, relative to the
+largest frame of a run.
 
-Backward: of each filter only the windows of its maximum have a gradient, so the filters' is a sparse product.
+Backward: of each filter only the windows of its maximum have a gradient, so that of the filters is a sparse
+product.
 
 Source:
     Winograd, "Arithmetic complexity of computations", 1980; for networks Lavin and Gray, CVPR 2016.
@@ -41,67 +43,67 @@ def maxima(x: Sequences, filters: Sequence[Tensor]) -> Tensor:
     Returns:
         (B, F x heights), without bias. Where maxima tie, they share the gradient.
     """
-    found: Tensor = _Maxima.apply(x, torch.is_grad_enabled(), *filters)
+    found: Tensor = _Maxima.apply(x, torch.is_grad_enabled(), *filters)  # type: ignore[no-untyped-call]
     return found
 
 
 class _Transform(NamedTuple):
-    """y = A ((G w) * (B x)): responses y of a filter w to frames x.
+    """Responses y of a filter w to frames x: y = back ((filters w) * (frames x)).
 
     Attributes:
-        A: (windows, points x runs).
-        B: (points x runs, T).
-        G: (points, tallest).
+        back: (windows, points x runs).
+        frames: (points x runs, T).
+        filters: (points, tallest).
     """
 
-    A: Tensor
-    B: Tensor
-    G: Tensor
+    back: Tensor
+    frames: Tensor
+    filters: Tensor
 
 
 @cache
 def _transform(T: int, shortest: int, tallest: int, dtype: torch.dtype) -> _Transform:
     """The matrices for T frames and filters of shortest to tallest; a shorter filter ends in zeros."""
-    points = torch.tensor(POINTS, dtype=torch.float64)
     n = len(POINTS) + 1
     run = n + 1 - tallest  # responses that n products give
-    powers = {size: _powers(points, size) for size in (run, tallest, n)}
-    even = powers[tallest].norm(dim=1, keepdim=True)  # between the rows of G and B
+    even = _powers(tallest).norm(dim=1, keepdim=True)  # between the rows of both ways to the points
     windows = T - shortest + 1
     runs = -(-windows // run)
-    A = torch.zeros(runs * run, n, runs, dtype=torch.float64)
-    B = torch.zeros(n, runs, runs * run + n, dtype=torch.float64)
+    back = torch.zeros(runs * run, n, runs, dtype=torch.float64)
+    frames = torch.zeros(n, runs, runs * run + n, dtype=torch.float64)
     for r in range(runs):
-        A[r * run : (r + 1) * run, :, r] = powers[run].T
-        B[:, r, r * run : r * run + n] = torch.linalg.inv(powers[n]).T * even
-    made = (A[:windows].flatten(1), B[..., :T].flatten(0, 1), powers[tallest] / even)
+        back[r * run : (r + 1) * run, :, r] = _powers(run).T
+        frames[:, r, r * run : r * run + n] = torch.linalg.inv(_powers(n)).T * even
+    made = (back[:windows].flatten(1), frames[..., :T].flatten(0, 1), _powers(tallest) / even)
     return _Transform(*(matrix.to(dtype).contiguous() for matrix in made))
 
 
-def _powers(points: Tensor, size: int) -> Tensor:
+def _powers(size: int) -> Tensor:
     """Powers 0 ... size - 1 of each point; of infinity, the leading coefficient alone."""
-    last = torch.eye(size, dtype=points.dtype)[-1:]
-    return torch.cat([torch.vander(points, size, increasing=True), last])
+    points = torch.tensor(POINTS, dtype=torch.float64)[:, None]
+    leading = torch.eye(size, dtype=torch.float64)[-1:]
+    return torch.cat([points ** torch.arange(size), leading])
 
 
 class _Maxima(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Sequences, keep: bool, *filters: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Sequences, keep: bool, *filters: Tensor) -> Tensor:  # noqa: ANN401
         heights = [of.shape[2] for of in filters]
-        U = _at_points(filters)  # (points, D, F x heights)
-        top = U.new_empty(len(x.lengths), U.shape[2])
+        at_points = _at_points(filters)  # (points, D, F x heights)
+        top = at_points.new_empty(len(x.lengths), at_points.shape[2])
         hits = []
         for rows, group in x.by_length():
-            Y = _responses(group, U, heights)  # (windows, b, F x heights)
-            top[rows] = best = Y.amax(0)
+            responses = _responses(group, at_points, heights)  # (windows, b, F x heights)
+            top[rows] = best = responses.amax(0)
             if keep:
-                of, window, row = (Y == best).permute(2, 0, 1).contiguous().nonzero().unbind(1)
+                hit = (responses == best).permute(2, 0, 1).contiguous()
+                of, window, row = hit.nonzero().unbind(1)
                 hits.append(torch.stack([of, rows[row], window]))
         ctx.x, ctx.heights, ctx.hits = x, heights, hits
         return top
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         of, row, window, share = _shares(torch.cat(ctx.hits, dim=1), gradient, ctx.x)
         n = gradient.shape[1] // len(ctx.heights)
         bounds = torch.searchsorted(of, torch.arange(gradient.shape[1] + 1))
@@ -116,27 +118,28 @@ class _Maxima(torch.autograd.Function):
 def _at_points(filters: Sequence[Tensor]) -> Tensor:
     """Filters (F, D, k) of several heights at the points: (points, D, F x heights)."""
     heights = [of.shape[2] for of in filters]
-    F, D, _ = filters[0].shape
-    G = _transform(max(heights), min(heights), max(heights), filters[0].dtype).G
-    U = filters[0].new_empty(len(G), len(filters), F * D)
+    n, size, _ = filters[0].shape
+    to_points = _transform(max(heights), min(heights), max(heights), filters[0].dtype).filters
+    found = filters[0].new_empty(len(to_points), len(filters), n * size)
     for i, (k, of) in enumerate(zip(heights, filters, strict=True)):
-        torch.mm(G[:, :k], of.detach().view(F * D, k).T, out=U[:, i])
-    return U.view(len(G), len(filters) * F, D).transpose(1, 2)
+        torch.mm(to_points[:, :k], of.detach().reshape(n * size, k).T, out=found[:, i])
+    return found.view(len(to_points), len(filters) * n, size).transpose(1, 2)
 
 
-def _responses(x: Sequences, U: Tensor, heights: Sequence[int]) -> Tensor:
+def _responses(x: Sequences, filters: Tensor, heights: Sequence[int]) -> Tensor:
     """Responses of all filters in all windows, (windows, b, F x heights); -inf where there is no window."""
     frames = x.padded(at_least=max(heights))  # (T, b, D)
-    T, b, D = frames.shape
-    A, B, _ = _transform(T, min(heights), max(heights), U.dtype)
-    V = (B @ frames.view(T, b * D)).view(len(U), -1, D)  # (points, runs x b, D)
-    Y = (A @ torch.bmm(V, U).view(A.shape[1], -1)).view(len(A), b, -1)
-    for k, responses in zip(heights, Y.chunk(len(heights), dim=2), strict=True):
+    T, b, size = frames.shape
+    transform = _transform(T, min(heights), max(heights), filters.dtype)
+    at_points = (transform.frames @ frames.view(T, b * size)).view(len(filters), -1, size)
+    products = torch.bmm(at_points, filters)  # (points, runs x b, F x heights)
+    found = (transform.back @ products.view(transform.back.shape[1], -1)).view(len(transform.back), b, -1)
+    for k, responses in zip(heights, found.chunk(len(heights), dim=2), strict=True):
         windows = (x.lengths - k + 1).clamp_min(1)
         first = int(windows.min())
-        behind = torch.arange(first, len(Y))[:, None] >= windows
+        behind = torch.arange(first, len(found))[:, None] >= windows
         responses[first:].masked_fill_(behind[..., None], -torch.inf)
-    return Y
+    return found
 
 
 def _shares(hits: Tensor, gradient: Tensor, x: Sequences) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -69,14 +69,14 @@ class TextCNN(nn.Module):
 
     def pool(self, x: Sequences) -> Tensor:
         """Reduce B sequences to (B, filters x heights), non-negative."""
-        filters = [of.weight for of in self.convolutions]
+        filters = [cast("Tensor", of.weight) for of in self.convolutions]
         if convolution.usable(x.frames, self.kernel_heights):
             responses = convolution.maxima(x, filters)
         else:
             rows, groups = zip(*x.by_length(), strict=True)
             pooled = torch.cat([self._maxima(of, filters) for of in groups])
             responses = pooled[torch.argsort(torch.cat(rows))]
-        bias = torch.cat([of.bias for of in self.convolutions])
+        bias = torch.cat([cast("Tensor", of.bias) for of in self.convolutions])
         return (responses + bias).relu()
 
     def _maxima(self, x: Sequences, filters: list[Tensor]) -> Tensor:
@@ -235,7 +235,7 @@ class Encoders(nn.Module):
         encoder = self._encoder(m)
         rows = available.nonzero().squeeze(1)
         pooled = encoder.pool(x.select(rows).with_silence(self.missing_steps[m]))
-        # Row of `pooled` for each utterance: by default that of silence, the last one, shared by all that miss it.
+        # Row of `pooled` for each utterance: by default that of silence, the last one.
         which = torch.full_like(available, len(rows), dtype=torch.long)
         which[rows] = torch.arange(len(rows), device=rows.device)
         return encoder.head(pooled[which])

@@ -91,7 +91,7 @@ class IFMMIN(nn.Module):
 
     def _predict(self, h_m: Mapping[str, Tensor]) -> Prediction:
         H_prime = concatenated(self.encoders.invariant(h_m))
-        return Prediction(self.classifier(self.imagination(concatenated(h_m), H_prime).C), H_prime)
+        return Prediction(self.classifier(self.imagination.joint(concatenated(h_m), H_prime)), H_prime)
 
     def vital(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """h^m and H^m of the full input, by name."""

@@ -99,7 +99,8 @@ class MMIN(nn.Module):
         return {c: self._predict(assembled(encoded, missing, c)) for c in conditions}
 
     def _predict(self, h_m: Mapping[str, Tensor]) -> Prediction:
-        return Prediction(self.classifier(imagine(self.imagination, concatenated(h_m)).C), None)
+        h = concatenated(h_m)
+        return Prediction(self.classifier(self.imagination.joint(h, torch.zeros_like(h))), None)
 
     def vital(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """h^m of the full input, by name."""

@@ -1,9 +1,9 @@
 """An LSTM over sequences of unequal length and the maximum of its states, on a processor, for training.
 
 The plain form is nn.LSTM over padded groups and amax, as LSTMMaxPool has it: it serves elsewhere, and is the
-reference in tests. What this one saves is in metrics/bench: no step is computed behind an end, and no gradient of
-the frames. The longest sequences come first, so that the b_t which still run at step t are the first b_t; all
-frames lie in this order, step after step.
+reference in tests. What this one saves is in metrics/bench: no step is computed behind an end, and no
+gradient of the frames. The longest sequences come first, so that those which still run at a step are the
+first ones; all frames lie in this order, step after step.
 
 Source:
     Hochreiter and Schmidhuber, 1997, with the gates i, f, g, o and the two biases of nn.LSTM.
@@ -29,8 +29,8 @@ def maxima(x: Sequences, lstm: nn.LSTM) -> Tensor:
     """
     order = torch.argsort(x.lengths, descending=True, stable=True)
     frames, steps = _by_step(x.select(order))
-    bias = lstm.bias_ih_l0 + lstm.bias_hh_l0
-    longest_first: Tensor = _Maxima.apply(frames, steps, lstm.weight_ih_l0, lstm.weight_hh_l0, bias)
+    w_ih, w_hh, b_ih, b_hh = lstm.all_weights[0]
+    longest_first: Tensor = _Maxima.apply(frames, steps, w_ih, w_hh, b_ih + b_hh)  # type: ignore[no-untyped-call]
     return longest_first[torch.argsort(order)]
 
 
@@ -48,8 +48,7 @@ class _Steps(NamedTuple):
 
 def _by_step(x: Sequences) -> tuple[Tensor, _Steps]:
     """Copy the frames (N, D) of sequences, the longest first, in the order in which they are read."""
-    T = int(x.lengths[0])
-    runs = torch.arange(T)[:, None] < x.lengths  # (T, B)
+    runs = torch.arange(int(x.lengths[0]))[:, None] < x.lengths  # (T, B)
     sizes = runs.sum(1)
     step, row = runs.nonzero().unbind(1)
     silent = x.start[row] == SILENCE
@@ -63,50 +62,57 @@ def _by_step(x: Sequences) -> tuple[Tensor, _Steps]:
 
 class _Maxima(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, steps: _Steps, W_x: Tensor, W_h: Tensor, bias: Tensor) -> Tensor:
-        N, B, hidden = len(x), steps.sizes[0], W_h.shape[1]
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        x: Tensor,
+        steps: _Steps,
+        w_ih: Tensor,
+        w_hh: Tensor,
+        bias: Tensor,
+    ) -> Tensor:
+        most, hidden = steps.sizes[0], w_hh.shape[1]
         # tanh(g) = 2 sigmoid(2 g) - 1: one function for all four gates.
-        twice = W_h.new_tensor([1, 1, 2, 1]).repeat_interleave(hidden)
-        gates = torch.addmm(bias * twice, x, (W_x * twice[:, None]).T)  # (N, 4 hidden)
-        W = (W_h * twice[:, None]).T
-        cells, states, squashed = (x.new_empty(N, hidden) for _ in range(3))
-        c, h, top = x.new_zeros(B, hidden), x.new_zeros(B, hidden), x.new_full((B, hidden), -torch.inf)
-        at = [of.split(steps.sizes) for of in (gates, *gates.chunk(4, dim=1), cells, squashed, states)]
-        for b, all_four, i, f, g, o, cell, squash, state in zip(steps.sizes, *at, strict=True):
-            all_four.addmm_(h[:b], W).sigmoid_()
+        twice = w_hh.new_tensor([1, 1, 2, 1]).repeat_interleave(hidden)
+        gates = torch.addmm(bias * twice, x, (w_ih * twice[:, None]).T)  # (N, 4 hidden)
+        recurrent = (w_hh * twice[:, None]).T
+        cells, states, squashed = (x.new_empty(len(x), hidden) for _ in range(3))
+        c, h = x.new_zeros(most, hidden), x.new_zeros(most, hidden)
+        top = x.new_full((most, hidden), -torch.inf)
+        at = _split(steps.sizes, gates, *gates.chunk(4, dim=1), cells, squashed, states)
+        for b, (all_four, i, f, g, o, cell, squash, state) in zip(steps.sizes, at, strict=True):
+            all_four.addmm_(h[:b], recurrent).sigmoid_()
             g.mul_(2).sub_(1)
             c = torch.mul(f, c[:b], out=cell).addcmul_(i, g)
             h = torch.mul(o, torch.tanh(c, out=squash), out=state)
             torch.maximum(top[:b], h, out=top[:b])
-        ctx.save_for_backward(x, W_h, gates, cells, squashed, states, top)
+        ctx.save_for_backward(x, w_hh, gates, cells, squashed, states, top)
         ctx.steps = steps
         return top
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        x, W_h, gates, cells, squashed, states, top = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        x, w_hh, gates, cells, squashed, states, top = ctx.saved_tensors
         sizes, before = ctx.steps
-        hidden = W_h.shape[1]
+        hidden = w_hh.shape[1]
         d_gates, d_cells = _local(gates, cells, squashed, states, ctx.steps)
         d_states = _at_maxima(gradient, states, top, sizes)
-        into_cell, into_state = d_gates[:, : 3 * hidden].unflatten(1, (3, hidden)), d_gates[:, 3 * hidden :]
-        at = [
-            of.split(sizes)
-            for of in (d_states, d_cells, into_cell, into_state, d_gates, gates.chunk(4, 1)[1])
-        ]
-        later = 0  # sequences that run one step later
-        for t in reversed(range(len(sizes))):
-            dh, dc, difg, do, dall, f = (of[t] for of in at)
-            if later:
-                dh[:later].addmm_(dall_later, W_h)
-            dc.mul_(dh)
-            if later:
-                dc[:later].addcmul_(dc_later, f_later)
+        d_ifg, d_o = d_gates[:, : 3 * hidden].view(len(x), 3, hidden), d_gates[:, 3 * hidden :]
+        at = _split(sizes, d_states, d_cells, d_gates, d_ifg, d_o, gates.chunk(4, dim=1)[1])
+        later = [of[:0] for of in at[-1]]  # the step behind the last runs no sequence
+        for dh, dc, d_all, difg, do, f in reversed(at):
+            _, dc_later, d_all_later, *_, f_later = later
+            b = len(dc_later)
+            dh[:b].addmm_(d_all_later, w_hh)
+            dc.mul_(dh)[:b].addcmul_(dc_later, f_later)
             difg.mul_(dc[:, None])
             do.mul_(dh)
-            later, dall_later, dc_later, f_later = sizes[t], dall, dc, f
-        d_W_h = d_gates[sizes[0] :].T @ states[before]
-        return None, None, d_gates.T @ x, d_W_h, d_gates.sum(0)
+            later = [dh, dc, d_all, difg, do, f]
+        return None, None, d_gates.T @ x, d_gates[sizes[0] :].T @ states[before], d_gates.sum(0)
+
+
+def _split(sizes: list[int], *tables: Tensor) -> list[tuple[Tensor, ...]]:
+    """Rows of each table, step after step."""
+    return list(zip(*(torch.split(of, sizes) for of in tables), strict=True))
 
 
 def _local(
@@ -135,11 +141,11 @@ def _at_maxima(gradient: Tensor, states: Tensor, top: Tensor, sizes: list[int]) 
     """Gradient of each state (N, hidden) through the maximum; ties share it."""
     hits = torch.empty_like(states)
     ties = torch.zeros_like(top)
-    at = hits.split(sizes)
-    for b, hit, state in zip(sizes, at, states.split(sizes), strict=True):
-        torch.eq(state, top[:b], out=hit)
-        ties[:b].add_(hit)
+    at = _split(sizes, hits, states)
+    for hit, state in at:
+        torch.eq(state, top[: len(hit)], out=hit)
+        ties[: len(hit)].add_(hit)
     share = gradient / ties
-    for b, hit in zip(sizes, at, strict=True):
-        hit.mul_(share[:b])
+    for hit, _ in at:
+        hit.mul_(share[: len(hit)])
     return hits
