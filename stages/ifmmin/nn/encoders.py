@@ -5,7 +5,7 @@ does). A missing modality is the encoder's answer to an all-zero sequence of one
 length, the same for every utterance: neither its content nor its length reaches the network.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import torch
@@ -34,9 +34,7 @@ class LSTMMaxPool(nn.Module):
         """Reduce B sequences to (B, hidden), each unit in (-1, 1)."""
         if recurrence.usable(x.frames):
             return recurrence.maxima(x, self.lstm)
-        rows, groups = zip(*x.by_length(), strict=True)
-        pooled = [_maximum(self.lstm(of.padded())[0], of.lengths) for of in groups]
-        return torch.cat(pooled)[torch.argsort(torch.cat(rows))]
+        return _grouped(x, lambda of: _maximum(self.lstm(of.padded())[0], of.lengths))
 
     def head(self, pooled: Tensor) -> Tensor:
         """Pass on: h^m is the pooled state itself."""
@@ -73,9 +71,7 @@ class TextCNN(nn.Module):
         if convolution.usable(x.frames, self.kernel_heights):
             responses = convolution.maxima(x, filters)
         else:
-            rows, groups = zip(*x.by_length(), strict=True)
-            pooled = torch.cat([self._maxima(of, filters) for of in groups])
-            responses = pooled[torch.argsort(torch.cat(rows))]
+            responses = _grouped(x, lambda of: self._maxima(of, filters))
         bias = torch.cat([cast("Tensor", of.bias) for of in self.convolutions])
         return (responses + bias).relu()
 
@@ -92,6 +88,12 @@ class TextCNN(nn.Module):
         """Map the pooled responses to h^t (B, hidden), non-negative."""
         h: Tensor = self.projection(self.dropout(pooled)).relu()
         return h
+
+
+def _grouped(x: Sequences, reduce: Callable[[Sequences], Tensor]) -> Tensor:
+    """Reduce groups of like length, one after the other: (B, units) in the order of x."""
+    rows, groups = zip(*x.by_length(), strict=True)
+    return torch.cat([reduce(group) for group in groups])[torch.argsort(torch.cat(rows))]
 
 
 def _maximum(x: Tensor, lengths: Tensor) -> Tensor:

@@ -127,7 +127,7 @@ class Imagination(nn.Module):
             Paper, equation 2.
         """
         u, codes = self._cascade(h, H_prime)
-        delta_z = self._omega(-1).decoder(codes[-1])
+        delta_z = self._last().decoder(codes[-1])
         return Imagined(
             self.transition(u + delta_z if self.residual_output else delta_z), torch.cat(codes, dim=1)
         )
@@ -139,16 +139,16 @@ class Imagination(nn.Module):
     def _cascade(self, h: Tensor, H_prime: Tensor) -> tuple[Tensor, list[Tensor]]:
         """u_M and the codes of all autoencoders; the last is not decoded."""
         u, delta_z = torch.zeros_like(h), h  # so that u_1 = h + H' in each form
-        codes: list[Tensor] = []
-        for i in range(1, len(self.omega) + 1):
-            if codes:
-                delta_z = self._omega(i - 2).decoder(codes[-1])
+        codes = []
+        for i, omega_i in enumerate(self.omega[:-1], start=1):
             u = self._input(i, h, H_prime, u, delta_z)
-            codes.append(self._omega(i - 1).encoder(u))
-        return u, codes
+            code, delta_z = omega_i(u)
+            codes.append(code)
+        u = self._input(len(self.omega), h, H_prime, u, delta_z)
+        return u, [*codes, self._last().encoder(u)]
 
-    def _omega(self, i: int) -> Autoencoder:
-        return cast("Autoencoder", self.omega[i])
+    def _last(self) -> Autoencoder:
+        return cast("Autoencoder", self.omega[-1])
 
     def _input(self, i: int, h: Tensor, H_prime: Tensor, u: Tensor, delta_z: Tensor) -> Tensor:
         """u_i, from u_{i-1} and Delta z_{i-1}."""

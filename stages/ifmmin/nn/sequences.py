@@ -87,10 +87,11 @@ def silence(steps: int, size: int, like: Tensor) -> Sequences:
 
     It is where and of what type `like` is.
     """
-    return from_padded(like.new_zeros(1, steps, size))
+    none = torch.zeros(0, dtype=torch.int64, device=like.device)
+    return Sequences(like.new_zeros(1, size), none, none).with_silence(steps)
 
 
 def by_hand(frames: Tensor) -> bool:
     """Whether forms written for a processor may serve: full precision, and no gradient of the frames."""
-    plain = frames.device.type != "cpu" or torch.is_autocast_enabled("cpu") or frames.requires_grad
-    return not plain
+    in_full = not torch.is_autocast_enabled("cpu")
+    return frames.device.type == "cpu" and in_full and not frames.requires_grad
