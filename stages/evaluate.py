@@ -14,9 +14,8 @@ INPUTS = ("system", "--features", "--fold", "--scaling", "--model")
 def main(argv: Sequence[str]) -> dict[str, Any]:
     args = entry.arguments(argv, __doc__, *INPUTS, "--predictions", "--invariants")
     tensors, header = weights.read(args.model)
-    device, threads = devices.device(), header["fit"]["threads"]
-    run = devices.described(device, threads)
-    seeding.start(0, threads)
+    device, run = devices.settle(header["fit"]["threads"])
+    seeding.start(0)
     fold, scaling = folds.read(args.fold), scalings.read(args.scaling)
     corpus = batches.corpus(*features.read(args.features), fold, scaling, device)
     system = systems.build(args.system, start=header["start"], build=header["build"])

@@ -13,10 +13,10 @@ ARGUMENTS = ("kind", "--config", "--features", "--fold", "--scaling", "--seed", 
 
 def main(argv: Sequence[str]) -> dict[str, Any]:
     args = entry.arguments(argv, __doc__, *ARGUMENTS)
-    config, device = configs.read(args.config), devices.device()
+    config = configs.read(args.config)
     settings = loop.Settings(**config["fit"])
-    run = devices.described(device, settings.threads)
-    seeding.start(args.seed, settings.threads)
+    device, run = devices.settle(settings.threads)
+    seeding.start(args.seed)
     fold, scaling = folds.read(args.fold), scalings.read(args.scaling)
     corpus = batches.corpus(*features.read(args.features), fold, scaling, device)
     given = {"sizes": corpus.sizes(), "n_classes": len(corpus.classes)}

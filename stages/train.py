@@ -16,10 +16,10 @@ FROM_SCRATCH: dict[str, Any] = {"run": None, "collapsed": []}
 
 def main(argv: Sequence[str]) -> dict[str, Any]:
     args = entry.arguments(argv, __doc__, *INPUTS, "--model", "--history")
-    config, device = configs.read(args.config), devices.device()
+    config = configs.read(args.config)
     settings = loop.Settings(**config["fit"])
-    run = devices.described(device, settings.threads)
-    seeding.start(args.seed, settings.threads)
+    device, run = devices.settle(settings.threads)
+    seeding.start(args.seed)
     fold, scaling = folds.read(args.fold), scalings.read(args.scaling)
     corpus = batches.corpus(*features.read(args.features), fold, scaling, device)
     tensors, pretrained = weights.read(args.encoders) if args.encoders else (None, FROM_SCRATCH)

@@ -14,12 +14,12 @@ from ifmmin.terms import CONDITIONS, MODALITIES, availability
 
 
 class Corpus(NamedTuple):
-    """The features of one fold, on a device.
+    """One fold, its features on a device.
 
     Attributes:
         x: modality to the sequences of all utterances, in the order of the index; acoustic frames are scaled.
-        y: (N,) int64, target classes.
-        rows: role to (n,) int64, the utterances that have it.
+        y: (N,) int64, target classes, on the device.
+        rows: role to (n,) int64, the utterances that have it, on the host.
         utterance_ids: (N,) their ids.
         classes: class names in the order of the labels.
     """
@@ -68,22 +68,19 @@ def corpus(
     x = {
         m: Sequences(
             torch.from_numpy(table[m]).to(device),
-            _tensor(index[f"{m}_offset"], device),
-            _tensor(index[f"{m}_length"], device),
+            _tensor(index[f"{m}_offset"]),
+            _tensor(index[f"{m}_length"]),
         )
         for m in MODALITIES
     }
     role = index[["utterance_id"]].merge(fold, on="utterance_id", how="left")["role"].to_numpy()
-    rows = {
-        name: torch.from_numpy(np.flatnonzero(role == name)).to(device)
-        for name in ("train", "validation", "test")
-    }
+    rows = {name: torch.from_numpy(np.flatnonzero(role == name)) for name in ("train", "validation", "test")}
     ids = index["utterance_id"].to_numpy(object)
-    return Corpus(x, _tensor(index["label"], device), rows, ids, classes)
+    return Corpus(x, _tensor(index["label"]).to(device), rows, ids, classes)
 
 
-def _tensor(column: "pd.Series[int]", device: torch.device) -> Tensor:
-    return torch.tensor(column.to_numpy(np.int64), device=device)
+def _tensor(column: "pd.Series[int]") -> Tensor:
+    return torch.tensor(column.to_numpy(np.int64))
 
 
 def draw_masks(n: int, generator: torch.Generator) -> Tensor:

@@ -24,7 +24,7 @@ def tables(
         The table of artifacts/predictions.py, and H' (rows, 3 x hidden) float32 in its order; no rows where a
         system has none.
     """
-    rows = corpus.rows[role].cpu().numpy()
+    rows = corpus.rows[role].numpy()
     keys = pd.DataFrame({"utterance_id": corpus.utterance_ids[rows], "label": corpus.y.cpu().numpy()[rows]})
     parts = []
     for condition, prediction in predicted.items():

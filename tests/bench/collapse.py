@@ -85,12 +85,12 @@ def measure(data, n_classes, change=None, *, seed=0, **fit):
     """Pretrain and train one form on a corpus; `fit` overrides settings of both optimisations."""
     pretrain, train = resolved(change or {}, fit)
     silent = {"seed": seed, "precision": "float32", "on_epoch": lambda row: None}
-    seeding.start(seed, 1)
+    seeding.start(seed)
     network = load("pretrainings", "invariant").build(
         sizes=data.sizes(), n_classes=n_classes, **pretrain["build"]
     )
     first = loop.fit(network, data, loop.Settings(**pretrain["fit"]), **silent).history
-    seeding.start(seed, 1)
+    seeding.start(seed)
     system = systems.build(
         "if_mmin",
         start={"encoders": network.encoders.settings, "n_classes": n_classes},

@@ -33,5 +33,50 @@ def test_precision_is_float32_unless_the_environment_says_otherwise(monkeypatch)
 def test_an_unknown_precision_is_named(monkeypatch):
     monkeypatch.setenv("IFMMIN_PRECISION", "float8")
 
-    with pytest.raises(UserError, match="IFMMIN_PRECISION is 'float8'; expected one of float32, bf16"):
+    with pytest.raises(UserError, match="IFMMIN_PRECISION is 'float8'; expected one of float32, tf32, bf16"):
         devices.precision()
+
+
+@pytest.fixture
+def restored():
+    threads = torch.get_num_threads()
+    before = [(of, of.allow_tf32) for of in PRODUCTS]
+    yield
+    torch.set_num_threads(threads)
+    for of, value in before:
+        of.allow_tf32 = value
+
+
+PRODUCTS = (torch.backends.cuda.matmul, torch.backends.cudnn)
+
+
+@pytest.mark.usefixtures("restored")
+def test_what_is_settled_is_what_a_result_says_of_its_run(monkeypatch):
+    monkeypatch.setenv("IFMMIN_DEVICE", "cpu")
+    monkeypatch.setenv("IFMMIN_PRECISION", "bf16")
+
+    device, run = devices.settle(1)
+
+    assert device == torch.device("cpu")
+    assert run == {"device": "cpu", "precision": "bf16", "threads": 1}
+    assert torch.get_num_threads() == 1
+
+
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize("name", devices.PRECISIONS)
+def test_a_gpu_rounds_products_to_tf32_only_where_it_is_told_to(monkeypatch, name):
+    """By default cuDNN would, for an LSTM. No GPU is needed to see what one would be told."""
+    monkeypatch.setenv("IFMMIN_PRECISION", name)
+    monkeypatch.setattr(devices, "device", lambda: torch.device("cuda"))
+
+    devices.settle(1)
+
+    assert {of.allow_tf32 for of in PRODUCTS} == {name == "tf32"}
+
+
+def test_tf32_without_a_gpu_is_refused(monkeypatch):
+    monkeypatch.setenv("IFMMIN_DEVICE", "cpu")
+    monkeypatch.setenv("IFMMIN_PRECISION", "tf32")
+
+    with pytest.raises(UserError, match=r"IFMMIN_PRECISION is 'tf32'.*the device is cpu"):
+        devices.settle(1)

@@ -52,9 +52,10 @@ def six(seed=0):
     return mctn.build(**MCTN)
 
 
-def batch(x):
+def batch(x, system):
+    """As the loop makes it, in the units that the system has."""
     n = len(x["a"].lengths)
-    return Batch(x, torch.ones(n, 3, dtype=torch.bool), torch.arange(n) % 4, {}, 1)
+    return Batch(x, torch.ones(n, 3, dtype=torch.bool), torch.arange(n) % 4, system.standardised(x), 1)
 
 
 def frames_of(x, row):
@@ -228,7 +229,7 @@ def test_source_and_targets_are_all_three_modalities_each_once(condition):
 def test_a_second_level_is_where_two_modalities_are_missing(condition, draw_x):
     system = translator(condition)
 
-    names = system.training_losses(batch(draw_x(5))).keys()
+    names = system.training_losses(batch(draw_x(5), system)).keys()
 
     assert (system.level_2 is not None) == (len(condition) == 1)
     assert ("L_trans_2" in names) == (len(condition) == 1)
@@ -254,7 +255,7 @@ def test_every_parameter_of_a_translator_is_in_one_sub_network(condition):
 def test_the_loss_is_the_weighted_sum_of_its_terms(draw_x):
     system = translator("v")
 
-    terms = {name: x.item() for name, x in system.training_losses(batch(draw_x(6))).items()}
+    terms = {name: x.item() for name, x in system.training_losses(batch(draw_x(6), system)).items()}
 
     assert list(terms) == ["L", "L_cls", "L_trans_1", "L_cycle", "L_trans_2"]
     translations = terms["L_trans_1"] + terms["L_cycle"] + terms["L_trans_2"]
@@ -264,7 +265,7 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(draw_x):
 def test_the_loss_of_a_pair_is_the_weighted_sum_of_its_terms(draw_x):
     system = translator("at", translation_weight=2.0)
 
-    terms = {name: x.item() for name, x in system.training_losses(batch(draw_x(6))).items()}
+    terms = {name: x.item() for name, x in system.training_losses(batch(draw_x(6), system)).items()}
 
     assert list(terms) == ["L", "L_cls", "L_trans_1", "L_cycle"]
     assert terms["L"] == pytest.approx(terms["L_cls"] + 2 * (terms["L_trans_1"] + terms["L_cycle"]), rel=1e-6)
@@ -300,7 +301,7 @@ def test_translations_into_zeros_lose_the_mean_square_of_what_was_to_be_said(dra
     for p in system.outputs.parameters():
         nn.init.zeros_(p)
 
-    losses = system.training_losses(batch(x))
+    losses = system.training_losses(batch(x, system))
 
     source, *targets = PLAN[condition]
     names = ["L_cycle", "L_trans_1", "L_trans_2"][: len(PLAN[condition])]
@@ -315,7 +316,7 @@ def test_the_translations_by_their_wiring(draw_x, condition):
     x = draw_x(7)
     system = prepared(condition, x)
 
-    losses = system.training_losses(batch(x))
+    losses = system.training_losses(batch(x, system))
 
     source, target, *second = PLAN[condition]
     wanted = {s: torch.from_numpy(standardised(x, s, 3)).float() for s in PLAN[condition]}
@@ -357,7 +358,7 @@ def test_the_cycle_trains_the_encoder_and_the_decoder_of_the_way_there(draw_x, c
     system = translator(condition)
     source, target, *_ = PLAN[condition]
 
-    losses = system.training_losses(batch(draw_x(6)))
+    losses = system.training_losses(batch(draw_x(6), system))
 
     there = {f"inputs.{source}", f"outputs.{target}", *WAY}
     assert reached(system, losses["L_trans_1"]) == there
@@ -368,7 +369,7 @@ def test_the_cycle_trains_the_encoder_and_the_decoder_of_the_way_there(draw_x, c
 def test_the_second_translation_trains_its_own_level_and_the_states_that_it_reads(draw_x, condition):
     system = translator(condition)
 
-    L_trans_2 = system.training_losses(batch(draw_x(6)))["L_trans_2"]
+    L_trans_2 = system.training_losses(batch(draw_x(6), system))["L_trans_2"]
 
     level_2 = {"level_2.encoder", "level_2.attention", "level_2.decoder"}
     assert reached(system, L_trans_2) == {
@@ -383,7 +384,7 @@ def test_the_second_translation_trains_its_own_level_and_the_states_that_it_read
 def test_emotion_is_read_from_the_states_of_the_second_level(draw_x, condition):
     system = translator(condition)
 
-    L_cls = system.training_losses(batch(draw_x(6)))["L_cls"]
+    L_cls = system.training_losses(batch(draw_x(6), system))["L_cls"]
 
     states = {f"inputs.{condition}", "level_1.encoder", "level_2.encoder"}
     assert reached(system, L_cls) == {
@@ -399,7 +400,7 @@ def test_emotion_is_read_from_the_states_of_the_second_level(draw_x, condition):
 def test_emotion_is_read_from_the_states_of_the_only_level(draw_x, condition):
     system = translator(condition)
 
-    L_cls = system.training_losses(batch(draw_x(6)))["L_cls"]
+    L_cls = system.training_losses(batch(draw_x(6), system))["L_cls"]
 
     assert reached(system, L_cls) == {
         f"inputs.{condition}",
@@ -432,7 +433,7 @@ def calls(system, run):
 def test_level_1_runs_there_and_back_and_level_2_there_alone(draw_x, condition):
     system, x = translator(condition), draw_x(4)
 
-    counts = calls(system, lambda: system.training_losses(batch(x)))
+    counts = calls(system, lambda: system.training_losses(batch(x, system)))
 
     level_2 = {"level_2.encoder": 1, "level_2.decoder": 1} if len(condition) == 1 else {}
     assert counts == {"level_1.encoder": 2, "level_1.decoder": 2, **level_2, "head.lstm": 1}
@@ -444,8 +445,8 @@ def test_the_way_back_starts_from_the_translation_and_not_from_the_target(draw_x
     system, x, other = translator(condition), draw_x(6), draw_x(6, seed=1)
     target = PLAN[condition][1]
 
-    losses = system.training_losses(batch(x))
-    changed = system.training_losses(batch({**x, target: other[target]}))
+    losses = system.training_losses(batch(x, system))
+    changed = system.training_losses(batch({**x, target: other[target]}, system))
 
     assert {name for name in losses if not torch.equal(losses[name], changed[name])} == {"L", "L_trans_1"}
 
@@ -474,9 +475,9 @@ def test_mean_and_deviation_are_those_of_the_valid_frames(draw_x, monkeypatch, a
 
     given = system.prepare({m: in_a_larger_table(x[m], torch.nan) for m in "avt"})
 
-    assert given == {}
     for m in "avt":
         mean, deviation = statistics(x, m)
+        np.testing.assert_allclose(given[m], standardised(x, m, 3), rtol=0, atol=1e-5)
         np.testing.assert_allclose(getattr(system, f"mean_{m}"), mean, rtol=0, atol=1e-6)
         np.testing.assert_allclose(getattr(system, f"deviation_{m}"), deviation, rtol=1e-6)
 
@@ -529,7 +530,7 @@ def losses_of_silence(x, size):
     system = prepared("av", x, sizes=dict.fromkeys("avt", size), steps=7)
     for p in system.outputs.parameters():
         nn.init.zeros_(p)
-    return system.training_losses(batch(x))
+    return system.training_losses(batch(x, system))
 
 
 def test_a_constant_dimension_gives_numbers():
@@ -634,7 +635,7 @@ def test_training_and_test_read_the_same_joint_representation(draw_x, condition)
     x = draw_x(8)
     system = prepared(condition, x)
 
-    L_cls = system.training_losses(batch(x))["L_cls"].item()
+    L_cls = system.training_losses(batch(x, system))["L_cls"].item()
 
     O = logits(system, x, condition)
     assert L_cls == pytest.approx(-O.log_softmax(1)[torch.arange(8), torch.arange(8) % 4].mean().item())

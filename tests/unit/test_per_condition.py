@@ -20,19 +20,23 @@ FUSION = {name: x for name, x in ENCODERS.items() if "invariance" not in name} |
 MCTN = {"sizes": SIZES, "hidden": 6, "steps": 3, "translation_weight": 0.5, **HEAD}
 """Settings without dropout, whose draws depend on what else is drawn."""
 
-BUILDS = {"fusion": (fusion.build, FUSION), "mctn": (mctn.translator, MCTN)}
+BUILDS = {
+    "fusion": (fusion.build, per_condition(fusion.build), FUSION),
+    "mctn": (mctn.translator, mctn.build, MCTN),
+}
+"""Of one condition and of all, and what both are built with."""
 each_kind = pytest.mark.parametrize("kind", BUILDS)
 
 
 def together(kind, seed=0):
     torch.manual_seed(seed)
-    build, values = BUILDS[kind]
-    return per_condition(build)(**values)
+    _, build, values = BUILDS[kind]
+    return build(**values)
 
 
 def alone(kind, condition, start):
     """The network of one condition, with the initial weights that it has among the six."""
-    build, values = BUILDS[kind]
+    build, _, values = BUILDS[kind]
     network = build(**values, condition=condition)
     network.load_state_dict(start.members[condition].state_dict())
     return network
@@ -50,7 +54,7 @@ SETTINGS = loop.Settings(
 )
 
 
-def batches(corpus, epochs):
+def batches(corpus, epochs, targets):
     """The batches of some epochs over the training utterances; masks are drawn but not read."""
     draw = torch.Generator().manual_seed(5)
     rows = corpus.rows["train"]
@@ -58,7 +62,13 @@ def batches(corpus, epochs):
         for positions in draw_batches(len(rows), 12, 1, draw):
             some = rows[positions]
             mask = torch.rand(len(some), 3, generator=draw) < 0.5
-            yield Batch(corpus.select(some), mask, corpus.y[some], {}, epoch)
+            yield Batch(
+                corpus.select(some),
+                mask,
+                corpus.y[some],
+                {k: x[positions] for k, x in targets.items()},
+                epoch,
+            )
 
 
 def norms(system):
@@ -73,9 +83,9 @@ def norms(system):
 
 def train(system, corpus, clip):
     """Two epochs of three steps each; the gradient norms of the last, as clipped."""
-    system.eval().prepare(corpus.select(corpus.rows["train"]))
+    targets = system.eval().prepare(corpus.select(corpus.rows["train"]))
     optimiser = loop.adam(system.train(), SETTINGS)
-    for batch in batches(corpus, 2):
+    for batch in batches(corpus, 2, targets):
         loop.step(system, system.training_losses(batch)["L"], optimiser, clip)
     return norms(system)
 
@@ -134,8 +144,9 @@ def test_a_whole_training_side_by_side_leaves_each_network_as_a_training_alone(c
 def test_each_loss_is_the_sum_over_the_networks(corpus, kind):
     """L_trans_2 has three terms: those of the conditions with two missing modalities."""
     six = together(kind)
+    targets = six.prepare(corpus.select(corpus.rows["train"]))
     lone = [alone(kind, c, six) for c in CONDITIONS]
-    batch = next(batches(corpus, 1))
+    batch = next(batches(corpus, 1, targets))
 
     losses = six.training_losses(batch)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ifmmin.nn import convolution, recurrence
-from ifmmin.nn.sequences import Sequences, silence
+from ifmmin.nn.sequences import Sequences, sent, silence
 from ifmmin.terms import MODALITIES
 
 ACTIVATIONS = {"leaky_relu": nn.LeakyReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
@@ -93,13 +93,14 @@ class TextCNN(nn.Module):
 def _grouped(x: Sequences, reduce: Callable[[Sequences], Tensor]) -> Tensor:
     """Reduce groups of like length, one after the other: (B, units) in the order of x."""
     rows, groups = zip(*x.by_length(), strict=True)
-    return torch.cat([reduce(group) for group in groups])[torch.argsort(torch.cat(rows))]
+    reduced = torch.cat([reduce(group) for group in groups])
+    return reduced[sent(torch.argsort(torch.cat(rows)), reduced)]
 
 
 def _maximum(x: Tensor, lengths: Tensor) -> Tensor:
     """Maximum over the first `lengths` (b,) steps of (T, b, units)."""
-    behind = torch.arange(len(x), device=x.device)[:, None] >= lengths
-    return x.masked_fill(behind[..., None], -torch.inf).amax(0)
+    behind = torch.arange(len(x))[:, None] >= lengths
+    return x.masked_fill(sent(behind, x)[..., None], -torch.inf).amax(0)
 
 
 class InvarianceEncoder(nn.Module):
@@ -224,7 +225,7 @@ class Encoders(nn.Module):
 
         Args:
             x: modality to B sequences.
-            available: (B, 3) bool, in the order a, v, t; None for whatever has an encoder.
+            available: (B, 3) bool, on the host, in the order a, v, t; None for whatever has an encoder.
 
         Returns:
             h_m: modality to (B, hidden).
@@ -239,8 +240,8 @@ class Encoders(nn.Module):
         pooled = encoder.pool(x.select(rows).with_silence(self.missing_steps[m]))
         # Row of `pooled` for each utterance: by default that of silence, the last one.
         which = torch.full_like(available, len(rows), dtype=torch.long)
-        which[rows] = torch.arange(len(rows), device=rows.device)
-        return encoder.head(pooled[which])
+        which[rows] = torch.arange(len(rows))
+        return encoder.head(pooled[sent(which, pooled)])
 
     def _encoder(self, m: str) -> LSTMMaxPool | TextCNN:
         return cast("LSTMMaxPool | TextCNN", self.specificity[m])

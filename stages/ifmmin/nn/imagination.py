@@ -9,6 +9,8 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from ifmmin.nn.sequences import sent
+
 
 class Imagined(NamedTuple):
     """What the cascade gives.
@@ -50,7 +52,7 @@ def reversed_target(available: Tensor, h: Tensor, h_missing: Tensor) -> Tensor:
     Of a missing modality its features, of an available one the answer to silence.
 
     Args:
-        available: (B, 3) bool.
+        available: (B, 3) bool, on the host.
         h: (B, 3 x hidden) float32, the teacher's features of the full input.
         h_missing: (B, 3 x hidden) float32, those of silence.
 
@@ -61,7 +63,7 @@ def reversed_target(available: Tensor, h: Tensor, h_missing: Tensor) -> Tensor:
         Released code, models/IFMMIN_model.py and mmin_model.py (the paper names the missing modality only).
     """
     hidden = h.shape[1] // available.shape[1]
-    return torch.where(available.repeat_interleave(hidden, dim=1), h_missing, h)
+    return torch.where(sent(available, h).repeat_interleave(hidden, dim=1), h_missing, h)
 
 
 def _stack(widths: list[int], activation: type[nn.Module]) -> nn.Sequential:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from functools import wraps
-from typing import TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +13,10 @@ from ifmmin.nn.systems import Batch, Part, Prediction, System
 from ifmmin.terms import CONDITIONS
 
 Value = TypeVar("Value")
+Member = TypeVar("Member", bound=System)
 
 
-class PerCondition(nn.Module):
+class PerCondition(nn.Module, Generic[Member]):
     """Six networks that share nothing but the pass over the data.
 
     Each loss reads its own network only, clipping is by sub-network and Adam by number, and each network's
@@ -25,30 +26,31 @@ class PerCondition(nn.Module):
 
     smallest_batch = 1
 
-    def __init__(self, members: Mapping[str, System]) -> None:
+    def __init__(self, members: Mapping[str, Member]) -> None:
         """Gather the networks: condition to a System with one part."""
         super().__init__()
         self.members = nn.ModuleDict(cast("Mapping[str, nn.Module]", members))
 
-    def _members(self) -> Iterable[tuple[str, System]]:
-        return cast("Iterable[tuple[str, System]]", self.members.items())
+    def by_condition(self) -> Iterable[tuple[str, Member]]:
+        """Condition and network, in the order of Table 1."""
+        return cast("Iterable[tuple[str, Member]]", self.members.items())
 
     def networks(self) -> dict[str, nn.Module]:
         """The sub-networks of all."""
-        return _named({c: member.networks() for c, member in self._members()})
+        return named({c: member.networks() for c, member in self.by_condition()})
 
     def parts(self) -> dict[str, Part]:
         """One part for each condition, picked by it alone."""
-        return {c: member.parts()[""] for c, member in self._members()}
+        return {c: member.parts()[""] for c, member in self.by_condition()}
 
     def prepare(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
         """What each network needs."""
-        return _named({c: member.prepare(x) for c, member in self._members()})
+        return named({c: member.prepare(x) for c, member in self.by_condition()})
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Sum each loss over the networks, so that each has the gradient that it would have alone."""
         terms: dict[str, list[Tensor]] = {}
-        for c, member in self._members():
+        for c, member in self.by_condition():
             own = batch._replace(targets=_of(c, batch.targets))
             for name, loss in member.training_losses(own).items():
                 terms.setdefault(name, []).append(loss)
@@ -56,36 +58,45 @@ class PerCondition(nn.Module):
 
     def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
         """Each condition's features, from its own network and its own modalities."""
-        return _named({c: member.encode({m: x[m] for m in c}) for c, member in self._members()})
+        return named({c: member.encode({m: x[m] for m in c}) for c, member in self.by_condition()})
 
     def predict(self, encoded: Mapping[str, Tensor], conditions: Iterable[str]) -> dict[str, Prediction]:
         """Predict each condition with its own network; for the full input there is none."""
-        own = dict(self._members())
+        own = dict(self.by_condition())
         return {c: own[c].predict(_of(c, encoded), [c])[c] for c in conditions if c in own}
 
     def vital(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The features of each network that must not collapse."""
-        return _named({c: member.vital(_of(c, encoded)) for c, member in self._members()})
+        return named({c: member.vital(_of(c, encoded)) for c, member in self.by_condition()})
 
 
-def _named(parts: Mapping[str, Mapping[str, Value]]) -> dict[str, Value]:
+def named(parts: Mapping[str, Mapping[str, Value]]) -> dict[str, Value]:
+    """Name what belongs to one condition by it: "a.joint" is of "a"."""
     return {f"{c}.{name}": x for c, part in parts.items() for name, x in part.items()}
 
 
-def _of(c: str, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(f"{c}."): x for name, x in named.items() if name.startswith(f"{c}.")}
+def _of(c: str, parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What belongs to a condition, and what belongs to none."""
+    return {
+        name.removeprefix(f"{c}."): x
+        for name, x in parts.items()
+        if name.startswith(f"{c}.") or "." not in name
+    }
 
 
-def per_condition(build: Callable[..., System]) -> Callable[..., PerCondition]:
+def per_condition(
+    build: Callable[..., Member], together: "type[PerCondition[Member]]" = PerCondition
+) -> "Callable[..., PerCondition[Member]]":
     """Turn the build of a network of one condition into that of one network for each of the six.
 
     Args:
         build: takes `condition` and its own parameters, which are those of the result too; of encoders from
             pretraining each network gets a copy.
+        together: the class of the result.
     """
 
     @wraps(build)
-    def built(**settings: object) -> PerCondition:
-        return PerCondition({c: build(**deepcopy(settings), condition=c) for c in CONDITIONS})
+    def built(**settings: object) -> PerCondition[Member]:
+        return together({c: build(**deepcopy(settings), condition=c) for c in CONDITIONS})
 
     return built

@@ -19,6 +19,9 @@ MOST_ROWS = 96
 class Sequences(NamedTuple):
     """B sequences that lie in one table of frames.
 
+    The frames are where the networks are; where each sequence lies is known to the host, so that nothing
+    waits for a GPU before it knows what to ask next.
+
     Attributes:
         frames: (N, D) float32, shared by as many sequences as one likes.
         start: (B,) int64, first frame of each; -1 is silence, whose frames are all zero.
@@ -43,11 +46,11 @@ class Sequences(NamedTuple):
 
     def padded(self, *, at_least: int = 1) -> Tensor:
         """Copy the frames into (T, B, D), zeros behind each sequence; T is the longest, or `at_least`."""
-        steps = torch.arange(max(int(self.lengths.max()), at_least), device=self.start.device)[:, None]
+        steps = torch.arange(max(int(self.lengths.max()), at_least))[:, None]
         inside = (steps < self.lengths) & (self.start != SILENCE)  # (T, B)
-        x = self.frames.index_select(0, torch.where(inside, self.start + steps, 0).flatten())
-        x = x.view(*inside.shape, -1)
-        return x if inside.all() else x.masked_fill_(~inside[..., None], 0)
+        which = torch.where(inside, self.start + steps, 0).flatten()
+        x = self.frames.index_select(0, sent(which, self.frames)).view(*inside.shape, -1)
+        return x if inside.all() else x.masked_fill_(sent(~inside, self.frames)[..., None], 0)
 
     def by_length(self) -> Iterator[tuple[Tensor, "Sequences"]]:
         """Yield groups of one length, or of like length: their rows (b,) and the sequences.
@@ -76,9 +79,8 @@ def from_padded(x: Tensor, lengths: Tensor | None = None) -> Sequences:
         The sequences; frames behind a length are never read.
     """
     B, T, D = x.shape
-    full = torch.full((B,), T, device=x.device)
     return Sequences(
-        x.reshape(B * T, D), torch.arange(B, device=x.device) * T, full if lengths is None else lengths
+        x.reshape(B * T, D), torch.arange(B) * T, torch.full((B,), T) if lengths is None else lengths
     )
 
 
@@ -87,8 +89,13 @@ def silence(steps: int, size: int, like: Tensor) -> Sequences:
 
     It is where and of what type `like` is.
     """
-    none = torch.zeros(0, dtype=torch.int64, device=like.device)
+    none = torch.zeros(0, dtype=torch.int64)
     return Sequences(like.new_zeros(1, size), none, none).with_silence(steps)
+
+
+def sent(x: Tensor, like: Tensor) -> Tensor:
+    """Send a small tensor of the host to where `like` is, without waiting until it is there."""
+    return x.to(like.device, non_blocking=True)
 
 
 def by_hand(frames: Tensor) -> bool:

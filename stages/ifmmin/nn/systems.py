@@ -14,7 +14,7 @@ class Batch(NamedTuple):
 
     Attributes:
         x: modality to B sequences of raw (acoustic: scaled) features, the full input.
-        available: (B, 3) bool, the mask drawn for each utterance, in the order a, v, t.
+        available: (B, 3) bool, on the host, the mask drawn for each utterance, in the order a, v, t.
         y: (B,) int64, target classes.
         targets: what System.prepare gave for these utterances, row by row.
         epoch: from 1.

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from ifmmin.nn.classifier import Classifier
 from ifmmin.nn.initialisation import initialise
-from ifmmin.nn.per_condition import per_condition
-from ifmmin.nn.sequences import Sequences
+from ifmmin.nn.per_condition import PerCondition, named, per_condition
+from ifmmin.nn.sequences import Sequences, sent
 from ifmmin.nn.systems import Batch, Part, Prediction
 from ifmmin.terms import MODALITIES
 
@@ -37,15 +37,19 @@ def binned(x: Sequences, steps: int) -> Tensor:
         (B, steps, D): the mean of the frames in each of `steps` equal bins; of a sequence with fewer frames,
         the frame nearest to the middle of each bin.
     """
-    bins, lengths = torch.arange(steps, device=x.lengths.device), x.lengths[:, None]
+    bins, lengths = torch.arange(steps), x.lengths[:, None]
     middle = (2 * bins + 1) * lengths // (2 * steps)
     short = lengths < steps
-    first = torch.where(short, middle, bins * lengths // steps)[..., None]  # (B, steps, 1)
-    behind = torch.where(short, middle + 1, (bins + 1) * lengths // steps)[..., None]
-    frames = x.padded().transpose(0, 1)  # (B, T, D)
-    t = torch.arange(frames.shape[1], device=frames.device)
-    shares = ((t >= first) & (t < behind)) / (behind - first)  # (B, steps, T)
-    return shares.to(frames.dtype) @ frames
+    first = torch.where(short, middle, bins * lengths // steps)  # (B, steps)
+    behind = torch.where(short, middle + 1, (bins + 1) * lengths // steps)
+    frames = (behind - first).flatten()  # of each bin
+    ends = frames.cumsum(0)
+    within = torch.arange(int(ends[-1])) - (ends - frames).repeat_interleave(frames)
+    which = (x.start[:, None] + first).flatten().repeat_interleave(frames) + within
+    means = nn.functional.embedding_bag(
+        sent(which, x.frames), x.frames, sent(ends - frames, x.frames), mode="mean"
+    )
+    return means.view(len(lengths), steps, -1)
 
 
 class Translation(nn.Module):
@@ -151,7 +155,7 @@ class Translator(nn.Module):
         return {"": Part((self.condition,), self.state_dict())}
 
     def prepare(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
-        """Take each feature's mean and deviation over the training frames.
+        """Take each feature's mean and deviation over the training frames; the sequences in these units.
 
         All modalities are translated in units of their deviation, so that no loss drowns another.
         """
@@ -165,26 +169,31 @@ class Translator(nn.Module):
             getattr(self, f"mean_{m}").copy_(mean)
             varies = deviation > ROUNDING * square.sqrt()
             getattr(self, f"deviation_{m}").copy_(torch.where(varies, deviation, 1.0))
-        return {}
+        return self.standardised(x)
 
-    def _sequence(self, x: Mapping[str, Sequences], modalities: str) -> Tensor:
-        """(B, steps, sum of D_m), standardised; not in bf16, which rounds what the mean is taken from."""
-        with torch.autocast(x[modalities[0]].frames.device.type, enabled=False):
-            of = [
-                (binned(x[m], self.steps) - getattr(self, f"mean_{m}")) / getattr(self, f"deviation_{m}")
-                for m in modalities
-            ]
-            return torch.cat(of, dim=2)
+    def share(self, other: "Translator") -> None:
+        """Take the means and deviations of another translator."""
+        for name, x in other.named_buffers():
+            self.get_buffer(name).copy_(x)
+
+    def standardised(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
+        """Modality to (B, steps, D_m), in units of deviation."""
+        return {
+            m: (binned(of, self.steps) - self.get_buffer(f"mean_{m}")) / self.get_buffer(f"deviation_{m}")
+            for m, of in x.items()
+        }
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         """L = L_cls + translation_weight (L_trans_1 + L_cycle + L_trans_2), the last where there is one.
+
+        What `prepare` gave is read, and no frame.
 
         Source:
             hainow/MCTN: weights 0.1 and mean squared errors; level 2 has no cycle.
         """
         mse = nn.functional.mse_loss
         source, (target, *second) = self.condition, TARGETS[self.condition]
-        x = {s: self._sequence(batch.x, s) for s in (source, target, *second)}
+        x = {s: _joined(batch.targets, s) for s in (source, target, *second)}
         joint = self.level_1.encode(self.inputs[source](x[source]))
         there = self.outputs[target](self.level_1.decode(joint))
         back = self.outputs[source](self.level_1.decode(self.level_1.encode(self.inputs[target](there))))
@@ -199,7 +208,11 @@ class Translator(nn.Module):
 
     def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
         """The pooled joint representation (B, hidden), from the source alone."""
-        joint = self.level_1.encode(self.inputs[self.condition](self._sequence(x, self.condition)))
+        return self.read(self.standardised({m: x[m] for m in self.condition}))
+
+    def read(self, z: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The same of sequences in units of deviation."""
+        joint = self.level_1.encode(self.inputs[self.condition](_joined(z, self.condition)))
         if self.level_2 is not None:
             joint = self.level_2.encode(joint)
         return {"joint": self.head(joint)}
@@ -212,6 +225,29 @@ class Translator(nn.Module):
     def vital(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The pooled joint representation."""
         return dict(encoded)
+
+
+def _joined(z: Mapping[str, Tensor], modalities: str) -> Tensor:
+    """(B, steps, sum of D_m)."""
+    return torch.cat([z[m] for m in modalities], dim=2) if len(modalities) > 1 else z[modalities]
+
+
+class MCTN(PerCondition[Translator]):
+    """The six translators, which read the same sequences of one length: these are made once for all."""
+
+    def prepare(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
+        """As each translator would; what belongs to no condition is for all."""
+        (_, first), *others = self.by_condition()
+        z = first.prepare(x)
+        for _, other in others:
+            other.share(first)
+        return z
+
+    def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
+        """Each condition's features, from its own translator and its own modalities."""
+        (_, first), *_ = self.by_condition()
+        z = first.standardised(x)
+        return named({c: translator.read(z) for c, translator in self.by_condition()})
 
 
 def translator(
@@ -241,4 +277,4 @@ def translator(
     return network
 
 
-build = per_condition(translator)
+build = per_condition(translator, MCTN)

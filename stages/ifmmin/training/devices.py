@@ -11,7 +11,7 @@ import torch
 
 from ifmmin.errors import UserError, one_line
 
-PRECISIONS = ("float32", "bf16")
+PRECISIONS = ("float32", "tf32", "bf16")
 
 
 def device() -> torch.device:
@@ -32,9 +32,9 @@ def device() -> torch.device:
 
 
 def precision() -> str:
-    """The precision named by IFMMIN_PRECISION: float32 (default) or bf16.
+    """The precision named by IFMMIN_PRECISION: float32 (default), tf32 or bf16.
 
-    The latter is mixed: weights and optimiser stay float32.
+    The latter two are of products only: weights and optimiser stay float32.
 
     Raises:
         UserError: if the variable holds something else.
@@ -50,6 +50,25 @@ def arithmetic(device: torch.device, precision: str) -> AbstractContextManager[N
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
-def described(device: torch.device, threads: int) -> dict[str, Any]:
-    """What every result says of its run: kind of device, precision, threads."""
-    return {"device": device.type, "precision": precision(), "threads": threads}
+def settle(threads: int) -> tuple[torch.device, dict[str, Any]]:
+    """Settle where and how precisely this process computes.
+
+    Args:
+        threads: of the arithmetic.
+
+    Returns:
+        The device, and what every result says of its run: kind of device, precision, threads.
+
+    Raises:
+        UserError: if the environment names a device or a precision that is not to be had.
+    """
+    chosen, name = device(), precision()
+    if name == "tf32" and chosen.type != "cuda":
+        raise UserError(
+            f"IFMMIN_PRECISION is 'tf32', which only a GPU of NVIDIA has, and the device is {chosen.type}. "
+            "Set it to float32 or bf16, or IFMMIN_DEVICE to a GPU."
+        )
+    # Both, as by default one has it and the other not.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
+    torch.set_num_threads(threads)
+    return chosen, {"device": chosen.type, "precision": name, "threads": threads}

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ifmmin.batches import Corpus, draw_batches, draw_masks
+from ifmmin.nn.sequences import sent
 from ifmmin.nn.systems import Batch, System
 from ifmmin.training.devices import arithmetic
 from ifmmin.training.prediction import TrainingError, of_part, validate
@@ -164,14 +165,13 @@ def _epoch(
 ) -> Iterator[Batch]:
     """Yield the batches of an epoch: each training utterance once, under one mask."""
     rows = corpus.rows["train"]
-    available = draw_masks(len(rows), masks).to(rows.device)
-    for drawn in draw_batches(len(rows), settings.batch, system.smallest_batch, order):
-        positions = drawn.to(rows.device)
+    available = draw_masks(len(rows), masks)
+    for positions in draw_batches(len(rows), settings.batch, system.smallest_batch, order):
         yield Batch(
             x=corpus.select(rows[positions]),
             available=available[positions],
-            y=corpus.y[rows[positions]],
-            targets={name: x[positions] for name, x in targets.items()},
+            y=corpus.y[sent(rows[positions], corpus.y)],
+            targets={name: x[sent(positions, x)] for name, x in targets.items()},
             epoch=epoch,
         )
 
@@ -217,7 +217,7 @@ def _prepared(system: System, corpus: Corpus, precision: str) -> dict[str, Tenso
     """What the system takes from the training utterances before its first step."""
     rows = corpus.rows["train"]
     system.eval()
-    with torch.no_grad(), arithmetic(rows.device, precision):
+    with torch.no_grad(), arithmetic(corpus.y.device, precision):
         prepared = system.prepare(corpus.select(rows))
     return {name: x.float() for name, x in prepared.items()}
 

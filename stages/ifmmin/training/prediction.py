@@ -8,11 +8,12 @@ from torch import Tensor, nn
 from ifmmin import scoring
 from ifmmin.batches import Corpus
 from ifmmin.errors import UserError
+from ifmmin.nn.sequences import sent
 from ifmmin.nn.systems import Prediction, System
 from ifmmin.training.devices import arithmetic
 
-ROWS_AT_ONCE = 256
-"""Utterances encoded together where no gradient is kept."""
+ROWS_AT_ONCE = 1024
+"""Utterances encoded together where no gradient is kept: of many, more are of like length."""
 
 LIVE = 1e-3
 """A unit is live when its standard deviation over the validation utterances exceeds this."""
@@ -60,7 +61,7 @@ def predict(
 def _encoded(system: System, corpus: Corpus, rows: Tensor, precision: str) -> dict[str, Tensor]:
     """Encode many utterances, some at a time."""
     system.eval()
-    with torch.no_grad(), arithmetic(rows.device, precision):
+    with torch.no_grad(), arithmetic(corpus.y.device, precision):
         parts = [system.encode(corpus.select(some)) for some in torch.split(rows, ROWS_AT_ONCE)]
     return {name: torch.cat([part[name] for part in parts]).float() for name in parts[0]}
 
@@ -79,7 +80,7 @@ def validate(system: System, corpus: Corpus, precision: str) -> dict[str, float]
     parts = {name: part.conditions for name, part in system.parts().items()}
     conditions = [c for of in parts.values() for c in of]
     predictions, vital = predict(system, corpus, "validation", conditions, precision)
-    y = corpus.y[corpus.rows["validation"]]
+    y = corpus.y[sent(corpus.rows["validation"], corpus.y)]
     row = _scored(torch.cat([predictions[c].O for c in conditions]), y)
     for name, of in parts.items():
         row[of_part("validation_ua", name)] = _scored(torch.cat([predictions[c].O for c in of]), y)[

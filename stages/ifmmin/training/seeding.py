@@ -6,13 +6,12 @@ import numpy as np
 import torch
 
 
-def start(seed: int, threads: int) -> None:
-    """Fix the thread count, ask for deterministic algorithms, and seed the global generator.
+def start(seed: int) -> None:
+    """Ask for deterministic algorithms, and seed the global generator.
 
     The generator draws initial weights and dropout.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS is not deterministic
-    torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(seed)
 

@@ -1,0 +1,79 @@
+"""No step waits for a GPU: nothing that is asked of the device depends on a number that lies there.
+
+The device "meta" has shapes and no numbers, so whatever would read one, and so wait for it, fails on it.
+"""
+
+import pytest
+import torch
+from torch import nn
+
+from conftest import ENCODERS, SIZES
+from ifmmin.nn import fusion
+from ifmmin.nn.encoders import Encoders
+from ifmmin.nn.per_condition import per_condition
+from ifmmin.nn.sequences import from_padded
+from ifmmin.nn.systems import Batch
+from ifmmin.systems import mctn
+from ifmmin.terms import CONDITIONS
+from ifmmin.training import loop
+from unit.test_plain import BUILDS, HEAD, SPECIFIC
+
+TRANSLATION = {"sizes": SIZES, "hidden": 6, "steps": 3, "translation_weight": 0.5}
+ALL = BUILDS | {
+    "mctn": lambda: mctn.build(**HEAD, **TRANSLATION),
+    "late_fusion_ceiling": lambda: per_condition(fusion.build)(**SPECIFIC, **HEAD),
+}
+
+
+def on_meta(x):
+    return {m: of._replace(frames=of.frames.to("meta")) for m, of in x.items()}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_step_asks_for_no_number_of_the_device(name, draw_x):
+    system = ALL[name]().to("meta")
+    x, y = on_meta(draw_x(9)), torch.zeros(9, dtype=torch.int64, device="meta")
+    available = torch.ones(9, 3, dtype=torch.bool)
+    available[::2, 1] = available[1::2, 0] = False
+    with torch.no_grad():
+        targets = system.eval().prepare(x)
+
+    L = system.train().training_losses(Batch(x, available, y, targets, 1))["L"]
+    L.backward()
+    for network in system.networks().values():
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+
+    assert L.device.type == "meta"
+    assert all(p.grad.device.type == "meta" for p in system.parameters())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_prediction_asks_for_no_number_of_the_device(name, draw_x):
+    system = ALL[name]().to("meta").eval()
+
+    with torch.no_grad():
+        predicted = system.predict(system.encode(on_meta(draw_x(9))), CONDITIONS)
+
+    assert {p.O.device.type for p in predicted.values()} == {"meta"}
+
+
+def test_a_number_that_is_read_is_found_out():
+    """Or the tests above would prove nothing."""
+    encoders = Encoders(**ENCODERS).to("meta")
+    x = {m: from_padded(torch.zeros(2, 5, size, device="meta")) for m, size in SIZES.items()}
+    available = torch.ones(2, 3, dtype=torch.bool, device="meta")
+
+    with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
+        encoders.encode(x, available)
+
+
+def test_the_batches_of_an_epoch_ask_for_no_number_of_the_device(corpus):
+    system = BUILDS["if_mmin"]().to("meta")
+    settings = loop.Settings(1, 0, 12, 0.01, 0.9, 1.0, "warn", 1)
+    away = corpus._replace(x=on_meta(corpus.x), y=corpus.y.to("meta"))
+    draw = torch.Generator()
+
+    drawn = list(loop._epoch(system, away, {"h": away.y[corpus.rows["train"]]}, settings, 1, draw, draw))
+
+    assert sum(len(batch.y) for batch in drawn) == len(corpus.rows["train"])
+    assert {batch.available.device.type for batch in drawn} == {"cpu"}
