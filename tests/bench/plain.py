@@ -18,7 +18,9 @@ from torch import nn
 from ifmmin.nn.encoders import concatenated
 from ifmmin.nn.losses import cmd_loss, distance
 from ifmmin.nn.mmin import MMIN, imagine
+from ifmmin.nn.per_condition import PerCondition
 from ifmmin.pretrainings.invariant import InvariantPretraining
+from ifmmin.systems.mctn import TARGETS, attended
 from ifmmin.terms import CONDITIONS, MODALITIES, availability
 
 
@@ -122,6 +124,7 @@ class Plain(nn.Module):
         self.rest = deepcopy(system)
         del self.rest.encoders
         self.masked = masked
+        self.conditions = CONDITIONS
 
     def networks(self):
         """The sub-networks that are clipped, each on its own."""
@@ -160,7 +163,7 @@ class Plain(nn.Module):
         return L
 
     def _pretraining(self, x, lengths, y):
-        h_m = self.encoders(x, torch.ones(len(y), 3), lengths)
+        h_m = self.encoders(x, torch.ones(len(y), 3, device=y.device), lengths)
         if not isinstance(self.rest, InvariantPretraining):
             return nn.functional.cross_entropy(self.rest.classifier(concatenated(h_m)), y)
         H_m = self.encoders.invariant(h_m)
@@ -180,12 +183,91 @@ class Plain(nn.Module):
         return self.rest.classifier(self.rest.imagination(h, concatenated(self.encoders.invariant(h_m))).C)
 
 
+class PlainTranslator(nn.Module):
+    """The plain form of MCTN for one condition: bins utterance by utterance, decodes step by step."""
+
+    def __init__(self, translator):
+        """Take the weights of a translator."""
+        super().__init__()
+        self.rest = deepcopy(translator)
+        self.conditions = (translator.condition,)
+        for level in (self.rest.level_1, self.rest.level_2):
+            if level is not None:
+                cell = nn.LSTMCell(level.decoder.input_size, level.decoder.hidden_size)
+                of = level.decoder.state_dict()
+                cell.load_state_dict({name.removesuffix("_l0"): x for name, x in of.items()})
+                level.decoder = cell
+
+    def networks(self):
+        """The sub-networks that are clipped, each on its own."""
+        return self.rest.networks()
+
+    def _sequence(self, x, lengths, modalities):
+        """(B, steps, sum of D_m): the mean of the frames of each bin, one utterance after the other."""
+        side_by_side = []
+        for m in modalities:
+            rows = [self._bins(of[:n]) for of, n in zip(x[m], lengths[m].tolist(), strict=True)]
+            mean, deviation = getattr(self.rest, f"mean_{m}"), getattr(self.rest, f"deviation_{m}")
+            side_by_side.append((torch.stack(rows) - mean) / deviation)
+        return torch.cat(side_by_side, 2)
+
+    def _bins(self, frames):
+        T, steps = len(frames), self.rest.steps
+        if steps > T:
+            return frames[[(2 * b + 1) * T // (2 * steps) for b in range(steps)]]
+        return torch.stack([frames[b * T // steps : (b + 1) * T // steps].mean(0) for b in range(steps)])
+
+    def _decode(self, level, states):
+        """As published: the states are scored and weighted anew in each step."""
+        h = c = states.new_zeros(len(states), states.shape[2])
+        steps = []
+        for _ in range(states.shape[1]):
+            h, c = level.decoder(attended(states, level.attention(states)), (h, c))
+            steps.append(h)
+        return torch.stack(steps, 1)
+
+    def losses(self, x, lengths, available, y):
+        """The losses of one batch, as the engine's `training_losses`; no mask is read."""
+        del available
+        rest, source, targets = self.rest, self.rest.condition, TARGETS[self.rest.condition]
+        z = {s: self._sequence(x, lengths, s) for s in (source, *targets)}
+        joint = rest.level_1.encode(rest.inputs[source](z[source]))
+        there = rest.outputs[targets[0]](self._decode(rest.level_1, joint))
+        again = rest.level_1.encode(rest.inputs[targets[0]](there))
+        back = rest.outputs[source](self._decode(rest.level_1, again))
+        mse = nn.functional.mse_loss
+        translations = mse(there, z[targets[0]]) + mse(back, z[source])
+        if rest.level_2 is not None:
+            joint = rest.level_2.encode(joint)
+            on = rest.outputs[targets[1]](self._decode(rest.level_2, joint))
+            translations = translations + mse(on, z[targets[1]])
+        L_cls = nn.functional.cross_entropy(rest.classifier(rest.head(joint)), y)
+        return L_cls + rest.translation_weight * translations
+
+    def logits(self, x, lengths, available):
+        """Logits of one batch."""
+        del available
+        source = self.rest.condition
+        joint = self.rest.level_1.encode(self.rest.inputs[source](self._sequence(x, lengths, source)))
+        if self.rest.level_2 is not None:
+            joint = self.rest.level_2.encode(joint)
+        return self.rest.classifier(self.rest.head(joint))
+
+
+def forms(system):
+    """What is trained by itself: six translators one after the other, else the system."""
+    if isinstance(system, PerCondition):
+        return [PlainTranslator(member) for _, member in system.by_condition()]
+    return [Plain(system)]
+
+
 class Items:
     """Utterances in a dictionary, scaled and collated one at a time."""
 
-    def __init__(self, arrays, labels, mean, std):
+    def __init__(self, arrays, labels, mean, std, device="cpu"):
         """Keep what a data set keeps: modality to a list of (T, D) arrays, labels, the acoustic scaling."""
         self.arrays, self.labels, self.mean, self.std = arrays, labels, mean, std
+        self.device = device
 
     def batch(self, rows):
         """x: modality to (B, T, D) padded with zeros; lengths; y."""
@@ -196,17 +278,18 @@ class Items:
                 of = [(frames - self.mean) / self.std for frames in of]
             of = [torch.from_numpy(np.array(frames, np.float32)) for frames in of]
             lengths[m] = torch.tensor([len(frames) for frames in of])
-            x[m] = nn.utils.rnn.pad_sequence(of, batch_first=True)
-        return x, lengths, torch.tensor([self.labels[i] for i in rows])
+            x[m] = nn.utils.rnn.pad_sequence(of, batch_first=True).to(self.device)
+        return x, lengths, torch.tensor([self.labels[i] for i in rows]).to(self.device)
 
 
 def train(plain, items, rows, masks, optimiser, clip, size=128):
     """One epoch over rows, in their order, under the masks drawn for them."""
     plain.train()
-    plain.teacher.eval()
+    if hasattr(plain, "teacher"):
+        plain.teacher.eval()
     for start in range(0, len(rows), size):
         x, lengths, y = items.batch(rows[start : start + size])
-        L = plain.losses(x, lengths, masks[start : start + size], y)
+        L = plain.losses(x, lengths, masks[start : start + size].to(y.device), y)
         optimiser.zero_grad()
         L.backward()
         for network in plain.networks().values():
@@ -215,15 +298,15 @@ def train(plain, items, rows, masks, optimiser, clip, size=128):
         L.item()
 
 
-def evaluate(plain, items, rows, conditions=CONDITIONS, size=128):
-    """Logits of every utterance in every condition, each by itself."""
+def evaluate(plain, items, rows, size=128):
+    """Logits of every utterance in every condition of this form, each by itself."""
     plain.eval()
-    work = [(row, condition) for condition in conditions for row in rows]
+    work = [(row, condition) for condition in plain.conditions for row in rows]
     found = []
     with torch.no_grad():
         for start in range(0, len(work), size):
             part = work[start : start + size]
-            x, lengths, _ = items.batch([row for row, _ in part])
-            masks = torch.tensor([availability(condition) for _, condition in part])
+            x, lengths, y = items.batch([row for row, _ in part])
+            masks = torch.tensor([availability(condition) for _, condition in part]).to(y.device)
             found.append(plain.logits(x, lengths, masks))
     return torch.cat(found)

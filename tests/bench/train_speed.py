@@ -1,12 +1,14 @@
 """Speed of training and evaluation, beside the loop that one would write first, in one run.
 
-    python tests/bench/train_speed.py
-    python tests/bench/train_speed.py --systems if_mmin mmin --json metrics/bench/cpu.json
+    python tests/bench/train_speed.py                                     # IF-MMIN, about 8 minutes
+    python tests/bench/train_speed.py --systems all --growth 1 2 4 --workers 1 2 --json metrics/bench/cpu.json
+    python tests/bench/train_speed.py --pack ../shared/packs/mosi --device cuda --precision tf32
 
-Full feature sizes from a generated corpus: acoustic [T,130] with T 8 to 300 (mean 44), visual [50,342],
-textual [22,1024]. Plain loop and engine take turns in one process on one thread; seconds are CPU seconds,
-each the median of --repeats, for an epoch of IEMOCAP's size (4446 utterances for training, 545 each for
-validation and test). A ratio is the plain loop's seconds over the engine's.
+Without --pack, full feature sizes from a generated corpus: acoustic [T,130] with T 8 to 300 (mean 44),
+visual [50,342], textual [22,1024]; an epoch has IEMOCAP's 4446 utterances for training, 545 each for
+validation and test. Plain loop and engine take turns in one process on one thread; seconds are CPU seconds
+(on a GPU: between two device events), each the median of --repeats, for the whole of an epoch. A ratio is
+the plain loop's seconds over the engine's. Memory and growth are those of the stage train.py itself.
 """
 
 import argparse
@@ -21,188 +23,214 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import pandas as pd
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "stages"), str(ROOT / "tests")]
 
 import configure  # noqa: E402 - the scripts and the library lie in stages/
-from bench import plain  # noqa: E402
-from ifmmin import batches, params, systems  # noqa: E402
+from bench import floor, generated, plain  # noqa: E402
+from bench.stages import Stages, exponent, growth  # noqa: E402
+from ifmmin import batches, params, presets, systems  # noqa: E402
+from ifmmin.artifacts import features, folds, scalings  # noqa: E402
 from ifmmin.entry import processor  # noqa: E402
 from ifmmin.terms import CONDITIONS  # noqa: E402
-from ifmmin.training import loop, prediction, seeding  # noqa: E402
+from ifmmin.training import devices, loop, prediction, seeding  # noqa: E402
 
-SIZES = {"a": 130, "v": 342, "t": 1024}
-LONGEST = {"v": 50, "t": 22}
-N_TRAIN, N_OTHER = 4446, 545
-"""Utterances of one of IEMOCAP's folds; seconds are given for so many."""
-EPOCHS, BATCH, N_CLASSES = 40, 128, 4
-
-
-def generated(n, seed=0):
-    """Frames of n utterances and their labels: lengths as IEMOCAP's are, features without meaning."""
-    draw = np.random.default_rng(seed)
-    lengths = {
-        "a": np.clip(draw.lognormal(3.6, 0.6, n), 8, 300).astype(int),
-        **{m: np.full(n, longest) for m, longest in LONGEST.items()},
-    }
-    frames = {m: draw.standard_normal((lengths[m].sum(), size), np.float32) / 2 for m, size in SIZES.items()}
-    return frames, lengths, draw.integers(0, N_CLASSES, n)
+ROWS = ("mctn", "mmin", "mmin_no_cycle", "if_mmin", "if_mmin_no_inv", "if_mmin_no_cascade")
+RUNS = 180
+"""Trainings of the paper's table: six systems, ten folds, three seeds."""
 
 
 class Bench:
-    """One corpus, seen by the engine and by the plain loop."""
+    """One fold, seen by the engine and by the plain loop."""
 
-    def __init__(self, n_train, n_other, folder):
-        """Generate n_train utterances for training and twice n_other for validation and test."""
-        n = n_train + 2 * n_other
-        frames, lengths, labels = generated(n)
-        ids = np.array([f"u{i:05d}" for i in range(n)], dtype=object)
-        index = pd.DataFrame({"utterance_id": ids, "label": labels})
-        for m, of in lengths.items():
-            index[f"{m}_length"], index[f"{m}_offset"] = of, np.cumsum(of) - of
-        roles = np.repeat(["train", "validation", "test"], [n_train, n_other, n_other])
-        fold = pd.DataFrame({"utterance_id": ids, "role": roles})
-        mean, std = frames["a"].mean(0, dtype=np.float64), frames["a"].std(0, dtype=np.float64)
-        names = [f"class {i}" for i in range(N_CLASSES)]
-        self.corpus = batches.corpus(index, frames, names, fold, (mean, std), torch.device("cpu"))
-        arrays = {m: np.split(x, np.cumsum(lengths[m])[:-1]) for m, x in frames.items()}
-        self.items = plain.Items(arrays, labels, np.float32(mean), np.float32(std))
-        self.h5 = plain.Items(_stored(arrays, folder), labels, np.float32(mean), np.float32(std))
-        self.rows = {role: np.flatnonzero(roles == role) for role in ("train", "validation", "test")}
+    def __init__(self, place, utterances, folder, device):
+        """Open a fold; training is measured on so many of its utterances, validation and test on all."""
+        read, fold = features.read(place.features), folds.read(place.fold)
+        mean, std = scalings.read(place.scaling)
+        corpus = batches.corpus(*read, fold, (mean, std), device)
+        self.of_all = {role: len(rows) for role, rows in corpus.rows.items()}
+        drawn = torch.randperm(self.of_all["train"], generator=torch.Generator().manual_seed(0))
+        rows = {**corpus.rows, "train": corpus.rows["train"][drawn[:utterances]]}
+        self.corpus = corpus._replace(rows=rows)
+        self.per_train = self.of_all["train"] / len(rows["train"])
+        arrays = {m: np.split(x, read.table[f"{m}_offset"].to_numpy()[1:]) for m, x in read.frames.items()}
+        labels = read.table["label"].to_numpy()
+        self.items = plain.Items(arrays, labels, np.float32(mean), np.float32(std), device)
+        stored = _stored(arrays, rows["train"].tolist(), folder)
+        self.h5 = plain.Items(stored, labels, np.float32(mean), np.float32(std), device)
+        self.rows = {role: of.numpy() for role, of in rows.items()}
+        self.steps = int(np.ceil(self.of_all["train"] / 128))
+        self.start = {"sizes": corpus.sizes(), "n_classes": len(corpus.classes)}
 
 
-def _stored(arrays, folder):
-    """The same arrays in HDF5, as the published pretraining reads them anew in each epoch."""
+def _stored(arrays, rows, folder):
+    """The training utterances in HDF5, as the published pretraining reads them anew in each epoch."""
     stored = {}
     for m, of in arrays.items():
         file = h5py.File(Path(folder) / f"{m}.h5", "w")
-        stored[m] = [file.create_dataset(f"u{i:05d}", data=x) for i, x in enumerate(of)]
+        stored[m] = {i: file.create_dataset(f"u{i:06d}", data=of[i]) for i in rows}
     return stored
 
 
-def settings(fit):
-    """How the paper trains; only batch, betas and clip matter to speed."""
-    return loop.Settings(**{**fit, "batch": BATCH, "lr": 2e-4})
-
-
 def configs():
-    """Name to module, what it is built with and how it is optimised, as params.yaml has it."""
-    read = params.read(ROOT / "params.yaml", *configure.PARAMS)
-    return {name: (module, config) for name, module, config in configure.resolved(read, "bench")}
+    """Name to module, what it is built with and how it is optimised, by the preset paper."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "params.yaml"
+        path.write_text((ROOT / "params.yaml").read_text("utf-8"), "utf-8")
+        presets.apply(path, ROOT / "presets" / "paper.yaml")
+        read = params.read(path, *configure.PARAMS)
+    return {name: (module, config) for name, module, config in configure.resolved(read, "preset paper")}
 
 
-def pretraining(name, known):
+def pretraining(kind, known, start):
     """The network of a kind of pretraining."""
-    module, config = known[name]
+    module, config = known[kind]
     torch.manual_seed(0)
-    network = module.build(sizes=SIZES, n_classes=N_CLASSES, **config["build"])
-    return network, settings(config["fit"])
+    return module.build(**start, **config["build"]), loop.Settings(**config["fit"])
 
 
-def system(name, known):
+def system(name, known, start):
     """A row of Table 1, on encoders as they leave their initialisation: speed does not depend on values."""
     module, config = known[name]
-    encoders = pretraining(module.PRETRAINING, known)[0].encoders
-    start = {"n_classes": N_CLASSES, "encoders": encoders.settings}
+    if module.PRETRAINING:
+        encoders = pretraining(module.PRETRAINING, known, start)[0].encoders
+        start = {"n_classes": start["n_classes"], "encoders": encoders.settings}
     torch.manual_seed(0)
-    return systems.build(name, start=start, build=config["build"]), settings(config["fit"])
+    return systems.build(name, start=start, build=config["build"]), loop.Settings(**config["fit"])
 
 
-def cpu(work):
-    """CPU seconds of a call."""
+def seconds(work, device):
+    """CPU seconds of a call; on a GPU, seconds between two of its events."""
+    if device.type == "cuda":
+        first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        first.record()
+        work()
+        last.record()
+        torch.cuda.synchronize()
+        return first.elapsed_time(last) / 1e3
     before = time.process_time()
     work()
     return time.process_time() - before
 
 
-def turns(repeats, *works):
-    """Let works take turns; the median CPU seconds of each."""
-    taken = [[cpu(work) for work in works] for _ in range(repeats)]
+def turns(repeats, device, *works):
+    """Let works take turns; the median seconds of each. A GPU warms up first."""
+    if device.type == "cuda":
+        for work in works:
+            work()
+    taken = [[seconds(work, device) for work in works] for _ in range(repeats)]
     return [statistics.median(column) for column in zip(*taken, strict=True)]
 
 
-def epoch_of(network, fit, bench, precision):
-    """One training epoch of the engine, and the CPU seconds of what it needs first."""
-    optimiser = loop.adam(network, fit)
-    order, masks = seeding.generator(0, "order"), seeding.generator(0, "masks")
-    before = time.process_time()
-    prepared = loop._prepared(network, bench.corpus, precision)
-    taken = time.process_time() - before
+class Engine:
+    """The engine's epoch of a network."""
 
-    def work():
-        drawn = loop._epoch(network, bench.corpus, prepared, fit, 1, order, masks)
-        loop._train(network, drawn, optimiser, fit.clip, 1, precision)
+    def __init__(self, network, fit, bench, precision):
+        """Prepare it, as `loop.fit` does before the first step."""
+        self.network, self.fit, self.bench, self.precision = (
+            network.to(bench.corpus.y.device),
+            fit,
+            bench,
+            precision,
+        )
+        self.optimiser = loop.adam(network, fit)
+        self.order, self.masks = seeding.generator(0, "order"), seeding.generator(0, "masks")
+        self.targets = {}
+        self.prepare_seconds = seconds(self.prepare, bench.corpus.y.device) * bench.per_train
 
-    return work, taken
+    def prepare(self):
+        """What a system takes from the training utterances before its first step."""
+        self.targets = loop._prepared(self.network, self.bench.corpus, self.precision)
+
+    def train(self):
+        """One epoch."""
+        drawn = loop._epoch(
+            self.network, self.bench.corpus, self.targets, self.fit, 1, self.order, self.masks
+        )
+        loop._train(self.network, drawn, self.optimiser, self.fit.clip, 1, self.precision)
+
+    def evaluate(self):
+        """Validation and test."""
+        for role in ("validation", "test"):
+            prediction.predict(self.network, self.bench.corpus, role, CONDITIONS, self.precision)
 
 
-def plain_epoch_of(network, fit, bench, items):
-    """The same epoch of the plain loop."""
-    baseline = plain.Plain(network)
-    parameters = [p for part in baseline.networks().values() for p in part.parameters()]
-    optimiser = torch.optim.Adam(parameters, lr=fit.lr, betas=(fit.beta1, 0.999))
-    draw = np.random.default_rng(0)
+class Loop:
+    """The plain loop's epoch of a network, form after form."""
 
-    def work():
-        rows = draw.permutation(bench.rows["train"])
+    def __init__(self, network, fit, bench, items):
+        """Give each form its optimiser."""
+        self.fit, self.bench, self.items = fit, bench, items
+        self.forms = []
+        for form in plain.forms(network):
+            parameters = [p for part in form.networks().values() for p in part.parameters()]
+            self.forms.append((form, torch.optim.Adam(parameters, lr=fit.lr, betas=(fit.beta1, 0.999))))
+
+    def train(self):
+        """One epoch."""
+        rows = np.random.default_rng(0).permutation(self.bench.rows["train"])
         masks = batches.draw_masks(len(rows), torch.Generator().manual_seed(0))
-        plain.train(baseline, items, rows, masks, optimiser, fit.clip, BATCH)
+        for form, optimiser in self.forms:
+            plain.train(form, self.items, rows, masks, optimiser, self.fit.clip, self.fit.batch)
 
-    return work, baseline
+    def evaluate(self):
+        """Validation and test."""
+        rows = np.concatenate([self.bench.rows["validation"], self.bench.rows["test"]])
+        for form, _ in self.forms:
+            plain.evaluate(form, self.items, rows, self.fit.batch)
 
 
-def measured(name, known, bench, *, repeats, precision):
-    """Seconds of plain loop and engine for each part, at IEMOCAP's size."""
-    network, fit = system(name, known)
-    per_train, per_other = N_TRAIN / len(bench.rows["train"]), N_OTHER / len(bench.rows["test"])
-    engine, taken = epoch_of(network, fit, bench, precision)
-    prepare = taken * per_train
-    slow, baseline = plain_epoch_of(network, fit, bench, bench.items)
-    both = np.concatenate([bench.rows["validation"], bench.rows["test"]])
-    found = turns(
-        repeats,
-        slow,
-        engine,
-        lambda: plain.evaluate(baseline, bench.items, both),
-        lambda: [
-            prediction.predict(network, bench.corpus, role, CONDITIONS, precision)
-            for role in ("validation", "test")
-        ],
-    )
-    plain_train, train, plain_test, test = np.array(found) * [per_train, per_train, per_other, per_other]
+def measured(name, known, bench, rate, *, repeats, precision):
+    """Seconds of plain loop and engine for each part, for all utterances of the fold."""
+    network, fit = system(name, known, bench.start)
+    device = bench.corpus.y.device
+    slow = Loop(network.to(device), fit, bench, bench.items)
+    engine = Engine(network, fit, bench, precision)
+    found = turns(repeats, device, slow.train, engine.train, slow.evaluate, engine.evaluate)
+    plain_train, train, plain_test, test = np.array(found) * [bench.per_train, bench.per_train, 1, 1]
+    needed = [floor.flop(of) for of in (engine.prepare, engine.train, engine.evaluate)]
+    least = np.array(needed) * [bench.per_train, bench.per_train, 1] / rate / 1e9
+    whole = engine.prepare_seconds + fit.epochs * (train + test)
     return {
         "plain": {"train_epoch": plain_train, "evaluation": plain_test},
-        "engine": {"train_epoch": train, "evaluation": test, "prepare": prepare},
+        "engine": {
+            "train_epoch": train,
+            "evaluation": test,
+            "prepare": engine.prepare_seconds,
+            "whole": whole,
+        },
+        "floor": dict(zip(("prepare", "train_epoch", "evaluation"), least, strict=True)),
+        "epochs": fit.epochs,
         "train_epoch": plain_train / train,
         "evaluation": plain_test / test,
-        "training": EPOCHS * (plain_train + plain_test) / (prepare + EPOCHS * (train + test)),
-        "plain_step_ms": plain_train / np.ceil(N_TRAIN / BATCH) * 1e3,
-        "step_ms": train / np.ceil(N_TRAIN / BATCH) * 1e3,
+        "training": fit.epochs * (plain_train + plain_test) / whole,
+        "plain_step_ms": plain_train / bench.steps * 1e3,
+        "step_ms": train / bench.steps * 1e3,
     }
 
 
-def measured_pretraining(kind, known, bench, *, repeats, precision):
+def measured_pretraining(kind, known, bench, rate, *, repeats, precision):
     """Seconds of a pretraining epoch; the plain loop reads HDF5."""
-    network, fit = pretraining(kind, known)
-    slow, _ = plain_epoch_of(network, fit, bench, bench.h5)
-    engine, _ = epoch_of(network, fit, bench, precision)
-    found = turns(repeats, slow, engine)
-    plain_train, train = np.array(found) * N_TRAIN / len(bench.rows["train"])
+    network, fit = pretraining(kind, known, bench.start)
+    device = bench.corpus.y.device
+    slow, engine = Loop(network.to(device), fit, bench, bench.h5), Engine(network, fit, bench, precision)
+    plain_train, train = np.array(turns(repeats, device, slow.train, engine.train)) * bench.per_train
+    least = floor.flop(engine.train) * bench.per_train / rate / 1e9
     return {
         "plain": {"train_epoch": plain_train},
         "engine": {"train_epoch": train},
-        "ratio": plain_train / train,
+        "floor": {"train_epoch": least},
+        "train_epoch": plain_train / train,
     }
 
 
-def gemm_gflops():
+def gemm_gflops(device):
     """Rate of a product of the encoders' shape, float32."""
-    x, w = torch.randn(2816, 1024), torch.randn(1024, 512)
-    seconds = statistics.median(cpu(lambda: [x @ w for _ in range(5)]) for _ in range(5))
-    return 5 * 2 * x.numel() * w.shape[1] / seconds / 1e9
+    x, w = torch.randn(2816, 1024, device=device), torch.randn(1024, 512, device=device)
+    times = [seconds(lambda: [x @ w for _ in range(5)], device) for _ in range(5)]
+    return 5 * 2 * x.numel() * w.shape[1] / statistics.median(times) / 1e9
 
 
 def startup_seconds():
@@ -214,71 +242,172 @@ def startup_seconds():
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def busy_share(engine):
+    """Share of a training epoch in which the GPU computes; the rest are gaps between launches."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        before = time.perf_counter()
+        engine.train()
+        torch.cuda.synchronize()
+        wall = time.perf_counter() - before
+    return sum(of.self_device_time_total for of in profile.key_averages()) / 1e6 / wall
+
+
+def deterministic_cost(engine, repeats):
+    """Seconds of an epoch with deterministic algorithms, as in the stages, over seconds without."""
+
+    def epoch(deterministic):
+        torch.use_deterministic_algorithms(deterministic)
+        engine.train()
+
+    device = engine.bench.corpus.y.device
+    on, off = turns(repeats, device, lambda: epoch(True), lambda: epoch(False))
+    torch.use_deterministic_algorithms(True)
+    return on / off
+
+
 def table(result):
     """The result for people."""
-    lines = ["| what | plain, s | engine, s | ratio |", "|---|---:|---:|---:|"]
-    parts = [
-        (f"pretraining {kind}", {**x, "train_epoch": x["ratio"]})
-        for kind, x in result["pretrainings"].items()
+    lines = [
+        "| what | plain, s | engine, s | ratio | engine / FLOP floor |",
+        "|---|---:|---:|---:|---:|",
     ]
-    parts += list(result["systems"].items())
-    for name, x in parts:
-        for what in ("train_epoch", "evaluation"):
-            if what in x["plain"]:
-                times = f"{x['plain'][what]:.2f} | {x['engine'][what]:.2f}"
-                lines.append(f"| {name}, {what} | {times} | {x[what]:.2f} |")
+    parts = [(f"pretraining {kind}", x) for kind, x in result["pretrainings"].items()]
+    for name, x in [*parts, *result["systems"].items()]:
+        for what, slow in x["plain"].items():
+            fast, least = x["engine"][what], x["floor"][what]
+            lines.append(f"| {name}, {what} | {slow:.2f} | {fast:.2f} | {x[what]:.2f} | {fast / least:.2f} |")
         if "training" in x:
-            lines.append(f"| {name}, {EPOCHS} epochs, whole | | | {x['training']:.2f} |")
-    facts = (
-        "plain_step_ms",
-        "step_ms",
-        "startup_share",
-        "peak_rss_bytes",
-        "gemm_gflops",
-        "precision",
-        "processor",
-    )
-    return "\n".join([*lines, "", *(f"{key}: {result[key]}" for key in facts)])
+            whole = x["engine"]["whole"]
+            lines.append(
+                f"| {name}, {x['epochs']} epochs, whole | {x['training'] * whole:.0f} | {whole:.0f} "
+                f"| {x['training']:.2f} | |"
+            )
+    return "\n".join(lines)
 
 
-def main():
-    """Measure, print a table, write JSON if asked."""
+def grown(result):
+    """Growth and memory for people."""
+    lines = ["", "| corpus | s an epoch | peak RSS, GB | of it no file's, GB |", "|---|---:|---:|---:|"]
+    for what, rows in result["growth"].items():
+        lines += [
+            f"| {row['factor']:g} x {what} | {row['seconds']:.2f} | {row['peak_rss_bytes'] / 1e9:.2f} "
+            f"| {row['own_bytes'] / 1e9:.2f} |"
+            for row in rows
+        ]
+    return "\n".join(lines)
+
+
+FACTS = (
+    "plain_step_ms",
+    "step_ms",
+    "startup_share",
+    "deterministic_cost",
+    "peak_rss_bytes",
+    "growth_exponents",
+    "trainings_an_hour",
+    "table_hours",
+    "device_busy",
+    "gemm_gflops",
+    "precision",
+    "device",
+    "processor",
+    "torch",
+)
+
+
+def arguments():
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    known = configs()
-    rows = [name for name, (module, _) in known.items() if getattr(module, "PRETRAINING", None)]
-    parser.add_argument(
-        "--systems", nargs="+", default=["if_mmin"], choices=rows, help="of those with encoders"
-    )
-    parser.add_argument("--precision", choices=["float32", "bf16"], default="float32")
+    parser.add_argument("--pack", type=Path, help="in the MMIN layout; default: a generated corpus")
+    parser.add_argument("--systems", nargs="+", default=["if_mmin"], choices=["all", *ROWS])
+    parser.add_argument("--precision", choices=devices.PRECISIONS, default="float32")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--utterances", type=int, default=1024, help="of training that are measured")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument(
+        "--growth",
+        nargs="+",
+        type=float,
+        default=[0.25, 0.5, 1],
+        help="multiples of the corpus on which the stage is run; 1 is IEMOCAP's size",
+    )
+    parser.add_argument("--workers", nargs="+", type=int, default=[], help="trainings at once, e.g. 1 2")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    options = {"repeats": args.repeats, "precision": args.precision}
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(args.utterances, args.utterances // 4, folder)
-        rate = gemm_gflops()
-        pre = measured_pretraining("invariant", known, bench, **options)
-        rows = {name: measured(name, known, bench, **options) for name in args.systems}
-    first = rows[args.systems[0]]
-    engine = first["engine"]
-    whole = engine["prepare"] + EPOCHS * (engine["train_epoch"] + engine["evaluation"])
+    args.systems = list(ROWS) if "all" in args.systems else args.systems
+    return args
+
+
+def beside(args, known, folder, place):
+    """What real stages show: memory, growth, and several at once."""
+    how = {"device": args.device, "precision": args.precision}
+    rows = {"utterances": growth(folder, known, "if_mmin", args.growth, frames=False, **how)}
+    whole = [of for of in args.growth if of >= 1]
+    rows["frames"] = growth(folder, known, "if_mmin", whole, frames=True, **how)
     result = {
-        "pretraining": pre["ratio"],
-        **{key: first[key] for key in ("train_epoch", "evaluation", "training", "plain_step_ms", "step_ms")},
-        "startup_share": (startup_seconds() + engine["prepare"]) / whole,
-        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "gemm_gflops": rate,
-        "precision": args.precision,
-        "processor": processor(),
-        "torch": torch.__version__,
-        "systems": rows,
-        "pretrainings": {"invariant": pre},
+        "growth": rows,
+        "growth_exponents": {what: exponent(of) for what, of in rows.items() if len(of) > 1},
+        "peak_rss_bytes": next((x["peak_rss_bytes"] for x in rows["utterances"] if x["factor"] == 1), None),
     }
-    sys.stdout.write(table(result) + "\n")
+    if args.workers:
+        stages = Stages(folder / "workers", place, known, **how)
+        stages.pretrained("invariant")
+        result["trainings_an_hour"] = {}
+        for n in args.workers:
+            # The difference of 4 and 1 epochs is that of 3, without start-up and teacher.
+            wall = stages.at_once("if_mmin", n, 4) - stages.at_once("if_mmin", n, 1)
+            result["trainings_an_hour"][n] = n * 3600 / (wall / 3 * 40)
+    return result
+
+
+def compared(args, known, bench):
+    """Plain loop and engine, in turns."""
+    rate = gemm_gflops(bench.corpus.y.device)
+    options = {"repeats": args.repeats, "precision": args.precision}
+    pre = {"invariant": measured_pretraining("invariant", known, bench, rate, **options)}
+    rows = {name: measured(name, known, bench, rate, **options) for name in args.systems}
+    engine = Engine(*system(args.systems[0], known, bench.start), bench, args.precision)
+    first = rows[args.systems[0]]
+    return {
+        "pretraining": pre["invariant"]["train_epoch"],
+        **{key: first[key] for key in ("train_epoch", "evaluation", "training", "plain_step_ms", "step_ms")},
+        "startup_share": (startup_seconds() + first["engine"]["prepare"]) / first["engine"]["whole"],
+        "deterministic_cost": deterministic_cost(engine, args.repeats),
+        "device_busy": busy_share(engine) if bench.corpus.y.device.type == "cuda" else None,
+        "gemm_gflops": rate,
+        "systems": rows,
+        "pretrainings": pre,
+    }
+
+
+def main():
+    """Measure, print tables, write JSON if asked."""
+    args, known = arguments(), configs()
+    torch.set_num_threads(1)
+    seeding.start(0)
+    device = torch.device(args.device)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.precision == "tf32"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        place = (
+            generated.ingested(folder, args.pack, ROOT / "params.yaml")
+            if args.pack
+            else generated.write(folder / "corpus")
+        )
+        result = {
+            **compared(args, known, Bench(place, args.utterances, folder, device)),
+            **beside(args, known, folder, place),
+            "precision": args.precision,
+            "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+            "processor": processor(),
+            "torch": torch.__version__,
+        }
+    sys.stdout.write(table(result) + "\n" + grown(result) + "\n\n")
+    sys.stdout.write(
+        "\n".join(f"{key}: {result[key]}" for key in FACTS if result.get(key) is not None) + "\n"
+    )
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(result, indent=2, default=float) + "\n", "utf-8")

@@ -9,7 +9,8 @@ from ifmmin.nn import fusion
 from ifmmin.nn.encoders import Encoders
 from ifmmin.nn.systems import Batch
 from ifmmin.pretrainings import invariant
-from ifmmin.systems import if_mmin, if_mmin_no_cascade, mmin, mmin_no_cycle
+from ifmmin.systems import if_mmin, if_mmin_no_cascade, mctn, mmin, mmin_no_cycle
+from ifmmin.terms import CONDITIONS
 
 HEAD = {"n_classes": 4, "classifier": [7], "dropout": 0.0}
 CASCADE = {"M": 2, "autoencoder": [6, 4], "distance": "rmse"}
@@ -95,3 +96,31 @@ def test_the_plain_loop_reads_padding_unless_it_is_masked(corpus):
             atol=1e-6,
         )
         assert same == masked
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_losses_gradients_and_logits_of_a_translator_are_those_of_its_plain_form(condition, corpus):
+    """The plain one bins utterance by utterance, and decodes step by step, with attention in each."""
+    torch.manual_seed(3)
+    settings = {"sizes": SIZES, "hidden": 6, "steps": 4, "translation_weight": 0.5}
+    system = mctn.translator(**settings, **HEAD, condition=condition)
+    rows = corpus.rows["train"]
+    x, y = corpus.select(rows), corpus.y[rows]
+    targets = system.prepare(x)
+    baseline = plain.PlainTranslator(system)
+    masks = torch.ones(len(rows), 3, dtype=torch.bool)
+    padded = {m: of.padded().transpose(0, 1) for m, of in x.items()}
+    lengths = {m: of.lengths for m, of in x.items()}
+
+    L = system.training_losses(Batch(x, masks, y, targets, 1))["L"]
+    L.backward()
+    reference = baseline.losses(padded, lengths, masks, y)
+    reference.backward()
+
+    torch.testing.assert_close(L, reference, rtol=1e-5, atol=1e-6)
+    want = {name.removeprefix("rest."): p.grad for name, p in baseline.named_parameters()}
+    for name, p in system.named_parameters():
+        of = name.removesuffix("_l0") if ".decoder." in name else name
+        torch.testing.assert_close(p.grad, want[of], rtol=1e-4, atol=1e-6)
+    O = system.predict(system.encode(x), [condition])[condition].O
+    torch.testing.assert_close(O, baseline.logits(padded, lengths, masks), rtol=1e-5, atol=1e-6)

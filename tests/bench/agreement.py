@@ -1,0 +1,155 @@
+"""Scores of the engine beside those of the plain loop that masks padding, over some seeds.
+
+    python tests/bench/agreement.py --json metrics/bench/agreement.json     # after `dvc repro split configure`
+
+Both start from the same invariant pretraining of the engine, train IF-MMIN under the settings of params.yaml
+on each fold with the same batches, masks and seeds, pick their epoch by validation, and are tested in the six
+conditions. They differ in the order of float32 sums alone, which training amplifies; the third column
+computes products in bf16. The embedded corpus has no meaning: the differences count, not the scores.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "stages"), str(ROOT / "tests")]
+
+import configure  # noqa: E402 - the scripts and the library lie in stages/
+from bench import plain  # noqa: E402
+from ifmmin import batches, params, scoring, systems  # noqa: E402
+from ifmmin.artifacts import features, folds, scalings  # noqa: E402
+from ifmmin.nn.systems import Part, Prediction  # noqa: E402
+from ifmmin.terms import CONDITIONS, availability  # noqa: E402
+from ifmmin.training import devices, loop, seeding  # noqa: E402
+from ifmmin.training.prediction import predict  # noqa: E402
+
+
+class Masked(nn.Module):
+    """The plain loop's network, as the training loop asks for one: padded batches, everything encoded."""
+
+    smallest_batch = 1
+
+    def __init__(self, system):
+        """Take the weights of a system."""
+        super().__init__()
+        self.plain = plain.Plain(system, masked=True)
+
+    def networks(self):
+        """The sub-networks that are clipped."""
+        return self.plain.networks()
+
+    def parts(self):
+        """One part."""
+        return {"": Part(CONDITIONS, self.state_dict())}
+
+    def prepare(self, x):
+        """Nothing: the teacher speaks in each step."""
+        return {}
+
+    def train(self, mode=True):
+        """Enter training mode; the teacher stays in its own."""
+        super().train(mode)
+        self.plain.teacher.eval()
+        return self
+
+    def training_losses(self, batch):
+        """The loss of a padded batch."""
+        return {"L": self.plain.losses(*_padded(batch.x), batch.available, batch.y)}
+
+    def encode(self, x):
+        """Everything, once for each condition."""
+        frames, lengths = _padded(x)
+        masks = {c: torch.tensor([availability(c)] * len(lengths["a"])) for c in CONDITIONS}
+        return {c: self.plain.logits(frames, lengths, mask) for c, mask in masks.items()}
+
+    def predict(self, encoded, conditions):
+        """What was encoded."""
+        return {c: Prediction(encoded[c], None) for c in conditions}
+
+    def vital(self, encoded):
+        """Nothing: collapse is the engine's to see."""
+        return {}
+
+
+def _padded(x):
+    return {m: of.padded().transpose(0, 1) for m, of in x.items()}, {m: of.lengths for m, of in x.items()}
+
+
+def trained(network, corpus, settings, seed, precision):
+    """Mean test UA over the six conditions, in percent, of a network trained from here."""
+    loop.fit(network, corpus, settings, seed=seed, precision=precision, on_epoch=lambda row: None)
+    predicted, _ = predict(network, corpus, "test", CONDITIONS, precision)
+    y, n = corpus.y[corpus.rows["test"]].numpy(), len(corpus.classes)
+    return 100 * float(np.mean([scoring.ua(y, predicted[c].O.argmax(1).numpy(), n) for c in CONDITIONS]))
+
+
+def compared(corpus, known, seed):
+    """Test UA of the masked plain loop, of the engine, and of the engine in bf16."""
+    start = {"sizes": corpus.sizes(), "n_classes": len(corpus.classes)}
+    module, config = known["invariant"]
+    seeding.start(seed)
+    teacher = module.build(**start, **config["build"])
+    fit = loop.Settings(**config["fit"])._replace(on_collapse="warn")
+    loop.fit(teacher, corpus, fit, seed=seed, precision="float32", on_epoch=lambda row: None)
+    _, config = known["if_mmin"]
+    fit = loop.Settings(**config["fit"])._replace(on_collapse="warn")
+    start = {"n_classes": start["n_classes"], "encoders": teacher.encoders.settings}
+    scores = {}
+    for name, form, precision in (
+        ("masked plain loop", Masked, "float32"),
+        ("engine", lambda system: system, "float32"),
+        ("engine, bf16", lambda system: system, "bf16"),
+    ):
+        torch.manual_seed(seed)
+        system = systems.build(
+            "if_mmin", start=start, build=config["build"], pretrained=teacher.encoders.state_dict()
+        )
+        scores[name] = trained(form(system), corpus, fit, seed, precision)
+    return scores
+
+
+def main():
+    """Measure, print a table, write JSON if asked."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--features", type=Path, default=ROOT / "data" / "features")
+    parser.add_argument("--folds", type=Path, default=ROOT / "data" / "folds")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    read = params.read(ROOT / "params.yaml", *configure.PARAMS, "folds")
+    known = {name: (module, config) for name, module, config in configure.resolved(read, "params.yaml")}
+    device, _ = devices.settle(1)
+    rows = []
+    sys.stdout.write(
+        "| fold | seed | masked plain loop | engine | engine, bf16 |\n|---|---|---:|---:|---:|\n"
+    )
+    for fold in read["folds"]:
+        of, scaling = (
+            folds.read(args.folds / f"{fold}.parquet"),
+            scalings.read(args.folds / f"{fold}_scaling.json"),
+        )
+        corpus = batches.corpus(*features.read(args.features), of, scaling, device)
+        for seed in args.seeds:
+            scores = compared(corpus, known, seed)
+            rows.append({"fold": fold, "seed": seed, **scores})
+            cells = " | ".join(f"{score:.2f}" for score in scores.values())
+            sys.stdout.write(f"| {fold} | {seed} | {cells} |\n")
+            sys.stdout.flush()
+    for what, of in (("mean", np.mean), ("deviation", lambda x: np.std(x, ddof=1))):
+        cells = " | ".join(f"{of([row[name] for row in rows]):.2f}" for name in scores)
+        sys.stdout.write(f"| {what} | | {cells} |\n")
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(rows, indent=2) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
