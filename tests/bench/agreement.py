@@ -1,6 +1,6 @@
 """Scores of the engine beside those of the plain loop that masks padding, over some seeds.
 
-    python tests/bench/agreement.py --json metrics/bench/agreement.json     # after `dvc repro split configure`
+    python tests/bench/agreement.py --json metrics/bench/agreement.json    # after `dvc repro split configure`
 
 Both start from the same invariant pretraining of the engine, train IF-MMIN under the settings of params.yaml
 on each fold with the same batches, masks and seeds, pick their epoch by validation, and are tested in the six
