@@ -63,6 +63,7 @@ class PlainTextCNN(nn.Module):
 
     def forward(self, x, lengths=None):
         """Map (B, T, D) to (B, hidden)."""
+        x = nn.functional.pad(x, (0, 0, 0, max(0, self.fewest - x.shape[1])))
         pooled = []
         for convolution in self.convolutions:
             responses = convolution(x[:, None]).squeeze(3)  # (B, filters, windows)

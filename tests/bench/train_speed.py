@@ -2,7 +2,7 @@
 
     python tests/bench/train_speed.py                                     # IF-MMIN, about 8 minutes
     python tests/bench/train_speed.py --systems all --growth 1 2 4 --workers 1 2 --json metrics/bench/cpu.json
-    python tests/bench/train_speed.py --pack ../shared/packs/mosi --device cuda --precision tf32
+    python tests/bench/train_speed.py --pack PACK --device cuda --precision tf32
 
 Without --pack, full feature sizes from a generated corpus: acoustic [T,130] with T 8 to 300 (mean 44),
 visual [50,342], textual [22,1024]; an epoch has IEMOCAP's 4446 utterances for training, 545 each for
@@ -38,8 +38,6 @@ from ifmmin.terms import CONDITIONS  # noqa: E402
 from ifmmin.training import devices, loop, prediction, seeding  # noqa: E402
 
 ROWS = ("mctn", "mmin", "mmin_no_cycle", "if_mmin", "if_mmin_no_inv", "if_mmin_no_cascade")
-RUNS = 180
-"""Trainings of the paper's table: six systems, ten folds, three seeds."""
 
 
 class Bench:
@@ -222,6 +220,7 @@ def measured_pretraining(kind, known, bench, rate, *, repeats, precision):
         "plain": {"train_epoch": plain_train},
         "engine": {"train_epoch": train},
         "floor": {"train_epoch": least},
+        "epochs": fit.epochs,
         "train_epoch": plain_train / train,
     }
 
@@ -287,6 +286,8 @@ def table(result):
 
 def grown(result):
     """Growth and memory for people."""
+    if "growth" not in result:
+        return ""
     lines = ["", "| corpus | s an epoch | peak RSS, GB | of it no file's, GB |", "|---|---:|---:|---:|"]
     for what, rows in result["growth"].items():
         lines += [
@@ -305,7 +306,7 @@ FACTS = (
     "peak_rss_bytes",
     "growth_exponents",
     "trainings_an_hour",
-    "table_hours",
+    "table_core_hours",
     "device_busy",
     "gemm_gflops",
     "precision",
@@ -341,24 +342,23 @@ def arguments():
 
 
 def beside(args, known, folder, place):
-    """What real stages show: memory, growth, and several at once."""
+    """What real stages show: memory, growth of a generated corpus, and several at once."""
     how = {"device": args.device, "precision": args.precision}
-    rows = {"utterances": growth(folder, known, "if_mmin", args.growth, frames=False, **how)}
-    whole = [of for of in args.growth if of >= 1]
-    rows["frames"] = growth(folder, known, "if_mmin", whole, frames=True, **how)
-    result = {
-        "growth": rows,
-        "growth_exponents": {what: exponent(of) for what, of in rows.items() if len(of) > 1},
-        "peak_rss_bytes": next((x["peak_rss_bytes"] for x in rows["utterances"] if x["factor"] == 1), None),
-    }
-    if args.workers:
-        stages = Stages(folder / "workers", place, known, **how)
-        stages.pretrained("invariant")
-        result["trainings_an_hour"] = {}
-        for n in args.workers:
-            # The difference of 4 and 1 epochs is that of 3, without start-up and teacher.
-            wall = stages.at_once("if_mmin", n, 4) - stages.at_once("if_mmin", n, 1)
-            result["trainings_an_hour"][n] = n * 3600 / (wall / 3 * 40)
+    stages = Stages(folder / "stages", place, known, **how)
+    stages.pretrained("invariant")
+    result = {"peak_rss_bytes": stages.cpu("train", "if_mmin", 1)[1]}
+    if not args.pack:
+        longer = [factor for factor in args.growth if factor >= 1]
+        result["growth"] = {
+            "utterances": growth(folder, known, "if_mmin", args.growth, frames=False, **how),
+            "frames": growth(folder, known, "if_mmin", longer, frames=True, **how),
+        }
+        result["growth_exponents"] = {
+            what: exponent(of) for what, of in result["growth"].items() if len(of) > 1
+        }
+    # The difference of 4 and 1 epochs is that of 3, without start-up and teacher; a training has 40.
+    wall = {n: stages.at_once("if_mmin", n, 4) - stages.at_once("if_mmin", n, 1) for n in args.workers}
+    result["trainings_an_hour"] = {n: n * 3600 / (of / 3 * 40) for n, of in wall.items()} or None
     return result
 
 
@@ -366,7 +366,8 @@ def compared(args, known, bench):
     """Plain loop and engine, in turns."""
     rate = gemm_gflops(bench.corpus.y.device)
     options = {"repeats": args.repeats, "precision": args.precision}
-    pre = {"invariant": measured_pretraining("invariant", known, bench, rate, **options)}
+    kinds = {"invariant"} | {known[name][0].PRETRAINING for name in args.systems} - {None}
+    pre = {kind: measured_pretraining(kind, known, bench, rate, **options) for kind in sorted(kinds)}
     rows = {name: measured(name, known, bench, rate, **options) for name in args.systems}
     engine = Engine(*system(args.systems[0], known, bench.start), bench, args.precision)
     first = rows[args.systems[0]]
@@ -377,9 +378,16 @@ def compared(args, known, bench):
         "deterministic_cost": deterministic_cost(engine, args.repeats),
         "device_busy": busy_share(engine) if bench.corpus.y.device.type == "cuda" else None,
         "gemm_gflops": rate,
+        "table_core_hours": _table_seconds(rows, pre) / 3600 if set(rows) == set(ROWS) else None,
         "systems": rows,
         "pretrainings": pre,
     }
+
+
+def _table_seconds(rows, pre):
+    """Of the paper's table, one training after the other: ten folds, three seeds; without starting stages."""
+    trainings = sum(x["engine"]["whole"] for x in rows.values())
+    return 30 * (trainings + sum(x["epochs"] * x["engine"]["train_epoch"] for x in pre.values()))
 
 
 def main():
