@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ifmmin import batches, entry, systems
-from ifmmin.artifacts import configs, features, folds, histories, scalings, weights
+from ifmmin.artifacts import checkpoints, configs, features, folds, histories, scalings, weights
 from ifmmin.training import devices, loop, seeding
 
 INPUTS = ("system", "--config", "--features", "--fold", "--scaling", "--seed", "[--encoders]")
@@ -26,15 +26,18 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     start = {"encoders": pretrained["encoders"]} if tensors else {"sizes": corpus.sizes()}
     given = {"start": {**start, "n_classes": len(corpus.classes)}, "build": config["build"]}
     system = systems.build(args.system, **given, pretrained=tensors).to(device)
+    checkpoint = checkpoints.Checkpoint(
+        f"train-{args.system}-{args.history.stem}", {**entry.given(args, INPUTS), **run}
+    )
+    how = {"seed": args.seed, "precision": run["precision"], "checkpoint": checkpoint}
     with entry.progress(f"train {args.system} {args.history.stem}", settings.epochs) as on_epoch:
-        fitted = loop.fit(
-            system, corpus, settings, seed=args.seed, precision=run["precision"], on_epoch=on_epoch
-        )
+        fitted = loop.fit(system, corpus, settings, **how, on_epoch=on_epoch)
     collapsed = sorted({*fitted.collapsed, *pretrained["collapsed"]})
     made = {"run": run, "pretrained": pretrained["run"], "collapsed": collapsed}
     header = {"system": args.system, **given, "fit": config["fit"], **made}
     weights.write(args.model, system.state_dict(), header)
     histories.write(args.history, fitted.history)
+    checkpoint.remove()
     return run
 
 

@@ -72,6 +72,11 @@ def arguments(argv: Sequence[str], description: str | None, *names: str) -> argp
     return parser.parse_args(argv)
 
 
+def given(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    """What determines a run: the values of the named arguments, and `versions`."""
+    return {**{name: getattr(args, name.strip("[]").removeprefix("--")) for name in names}, **versions()}
+
+
 def _record(facts: Mapping[str, Any]) -> None:
     stage = os.environ.get("DVC_STAGE") or Path(sys.argv[0]).stem
     content = {
@@ -79,12 +84,19 @@ def _record(facts: Mapping[str, Any]) -> None:
         **facts,
         "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         * (1 if sys.platform == "darwin" else 1024),
+        **versions(),
+    }
+    LOGS.mkdir(exist_ok=True)
+    (LOGS / f"{stage.rpartition(':')[2]}.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+
+def versions() -> dict[str, str]:
+    """The processor, and the versions of what computes and writes."""
+    return {
         "processor": processor(),
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in RECORDED},
     }
-    LOGS.mkdir(exist_ok=True)
-    (LOGS / f"{stage.rpartition(':')[2]}.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
 
 def processor() -> str:

@@ -1,14 +1,18 @@
 """Training: what is kept, what stops, what is drawn."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from torch import nn
 
+from conftest import SIZES
 from ifmmin import scoring
 from ifmmin.batches import draw_masks
 from ifmmin.nn.systems import Part, Prediction
+from ifmmin.systems import mctn
 from ifmmin.terms import CONDITIONS
 from ifmmin.training import loop, seeding
 from ifmmin.training.prediction import TrainingError, predict
@@ -476,3 +480,66 @@ def test_a_training_in_bf16_is_finite_and_leaves_float32_weights(new_system, cor
     assert {x.dtype for x in system.state_dict().values()} == {torch.float32}
     predicted, _ = predict(system, corpus, "test", (*CONDITIONS, "avt"), "bf16")
     assert all(p.O.dtype == p.H_prime.dtype == torch.float32 for p in predicted.values())
+
+
+class Kept:
+    """A checkpoint in memory; its bytes go through a file's format, as on disk."""
+
+    def __init__(self):
+        """Keep nothing yet."""
+        self.content, self.saved = None, 0
+
+    def load(self):
+        """What was kept."""
+        return self.content and torch.load(io.BytesIO(self.content), weights_only=True)
+
+    def save(self, state):
+        """Keep a state."""
+        file = io.BytesIO()
+        torch.save(dict(state), file)
+        self.content, self.saved = file.getvalue(), self.saved + 1
+
+
+class CutOff(Exception):  # noqa: N818 - no error
+    """What ends a training in the middle."""
+
+
+def of_mctn(new_system):
+    return mctn.build(
+        sizes=SIZES, n_classes=4, hidden=6, steps=3, classifier=[7], dropout=0.5, translation_weight=0.3
+    )
+
+
+@pytest.mark.parametrize(
+    "build", [lambda new_system: new_system("if_mmin"), of_mctn], ids=["if_mmin", "mctn"]
+)
+@pytest.mark.parametrize("after", [1, 3])
+def test_a_training_that_was_cut_off_goes_on_and_ends_with_the_same_bits(
+    new_system, corpus, fit_settings, build, after
+):
+    """Weights, history and pick of the epoch; dropout, masks and order go on where they were."""
+
+    def fit(on_epoch, checkpoint, seed):
+        torch.manual_seed(7)
+        system = build(new_system)
+        torch.manual_seed(seed)
+        settings = fit_settings(epochs_constant=3, epochs_decay=2, on_collapse="warn")
+        how = {"seed": 0, "precision": "float32", "on_epoch": on_epoch, "checkpoint": checkpoint}
+        return system, loop.fit(system, corpus, settings, **how).history
+
+    def until(row):
+        if row["epoch"] == after:
+            raise CutOff
+
+    kept, told = Kept(), []
+    whole, expected = fit(lambda row: None, None, 3)
+    with pytest.raises(CutOff):
+        fit(until, kept, 3)
+    assert kept.saved == after
+    rest, history = fit(lambda row: told.append(row["epoch"]), kept, 99)  # another process drew other numbers
+
+    pd.testing.assert_frame_equal(history, expected, check_exact=True)
+    assert told == [1, 2, 3, 4, 5]
+    assert kept.saved == 4  # not the last epoch: its artifacts come at once
+    for name, x in whole.state_dict().items():
+        assert torch.equal(x, rest.state_dict()[name]), name

@@ -16,8 +16,8 @@ from ifmmin.nn.sequences import sent
 from ifmmin.nn.systems import Batch, System
 from ifmmin.training.devices import arithmetic
 from ifmmin.training.prediction import TrainingError, of_part, validate
+from ifmmin.training.progress import Checkpoint, Progress
 from ifmmin.training.schedule import learning_rate
-from ifmmin.training.seeding import generator
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,7 @@ def fit(
     seed: int,
     precision: str,
     on_epoch: Callable[[Mapping[str, float]], None],
+    checkpoint: Checkpoint | None = None,
 ) -> Fitted:
     """Train a system and leave each part of it with the weights of its first best epoch.
 
@@ -84,6 +85,8 @@ def fit(
         seed: of masks and batch order; initial weights and dropout come from the global generator.
         precision: "float32" or "bf16".
         on_epoch: told each row of the history as it is made.
+        checkpoint: where the state after each epoch is kept; what is there is where training goes on, with
+            the same result.
 
     Returns:
         History and collapse.
@@ -96,29 +99,38 @@ def fit(
         Paper, section 3.1; pick of the epoch: released code, train_miss.py.
     """
     optimiser = adam(system, settings)
-    order, masks = generator(seed, "order"), generator(seed, "masks")
+    progress = Progress(system, optimiser, seed)
     targets = _prepared(system, corpus, precision)
-    best, kept, history = dict.fromkeys(system.parts(), -1.0), {}, []
-    for epoch in range(1, settings.epochs + 1):
+    _go_on(progress, checkpoint, on_epoch)
+    for epoch in range(len(progress.history) + 1, settings.epochs + 1):
         rate = learning_rate(
             epoch, lr=settings.lr, constant=settings.epochs_constant, decay=settings.epochs_decay
         )
         for group in optimiser.param_groups:
             group["lr"] = rate
-        batches = _epoch(system, corpus, targets, settings, epoch, order, masks)
+        batches = _epoch(system, corpus, targets, settings, epoch, progress.order, progress.masks)
         losses = _train(system, batches, optimiser, settings.clip, epoch, precision)
         row = {"epoch": epoch, "lr": rate, **losses, **validate(system, corpus, precision)}
-        for name, part in system.parts().items():
-            if row[of_part("validation_ua", name)] > best[name]:
-                best[name] = row[of_part("validation_ua", name)]
-                kept[name] = {key: x.clone() for key, x in part.weights.items()}
-        history.append(row)
+        progress.add(row)
+        if checkpoint and epoch < settings.epochs:
+            checkpoint.save(progress.state())
         on_epoch(row)
-    for name, part in system.parts().items():
-        for key, x in part.weights.items():
-            x.copy_(kept[name][key])
-    table = _chosen(pd.DataFrame(history), list(system.parts()))
+    progress.leave_best()
+    table = _chosen(pd.DataFrame(progress.history), list(system.parts()))
     return Fitted(table, _collapsed(table, len(corpus.rows["validation"]), settings.on_collapse))
+
+
+def _go_on(
+    progress: Progress, checkpoint: Checkpoint | None, on_epoch: Callable[[Mapping[str, float]], None]
+) -> None:
+    """Take up what a checkpoint has kept, and tell its rows again."""
+    state = checkpoint.load() if checkpoint else None
+    if state is None:
+        return
+    progress.take(state)
+    log.info("goes on after epoch %d, where it was cut off.", len(progress.history))
+    for row in progress.history:
+        on_epoch(row)
 
 
 def _chosen(history: pd.DataFrame, parts: list[str]) -> pd.DataFrame:
