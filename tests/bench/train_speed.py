@@ -1,7 +1,7 @@
 """Speed of training and evaluation, beside the loop that one would write first, in one run.
 
     python tests/bench/train_speed.py                                     # IF-MMIN, about 8 minutes
-    python tests/bench/train_speed.py --systems all --growth 1 2 4 --workers 1 2 --json metrics/bench/cpu.json
+    python tests/bench/train_speed.py --systems all --growth 1 2 4 --workers 1 2 --json speed.json
     python tests/bench/train_speed.py --pack PACK --device cuda --precision tf32
 
 Without --pack, full feature sizes from a generated corpus: acoustic [T,130] with T 8 to 300 (mean 44),
