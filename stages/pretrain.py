@@ -22,7 +22,8 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     given = {"sizes": corpus.sizes(), "n_classes": len(corpus.classes)}
     network = load("pretrainings", args.kind).build(**given, **config["build"]).to(device)
     checkpoint = checkpoints.Checkpoint(
-        f"pretrain-{args.kind}-{args.history.stem}", {**entry.given(args, INPUTS), **run}
+        f"pretrain-{args.kind}-{args.history.stem}",
+        {**entry.given(args, INPUTS), **run, "on": devices.model(device)},
     )
     how = {"seed": args.seed, "precision": run["precision"], "checkpoint": checkpoint}
     with entry.progress(f"pretrain {args.kind} {args.history.stem}", settings.epochs) as on_epoch:

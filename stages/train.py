@@ -27,7 +27,8 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     given = {"start": {**start, "n_classes": len(corpus.classes)}, "build": config["build"]}
     system = systems.build(args.system, **given, pretrained=tensors).to(device)
     checkpoint = checkpoints.Checkpoint(
-        f"train-{args.system}-{args.history.stem}", {**entry.given(args, INPUTS), **run}
+        f"train-{args.system}-{args.history.stem}",
+        {**entry.given(args, INPUTS), **run, "on": devices.model(device)},
     )
     how = {"seed": args.seed, "precision": run["precision"], "checkpoint": checkpoint}
     with entry.progress(f"train {args.system} {args.history.stem}", settings.epochs) as on_epoch:

@@ -8,7 +8,3 @@
 
 The scripts beside this package are the stages of dvc.yaml; each reads files, calls the library, writes files.
 """
-
-import gc
-
-gc.set_threshold(100_000)  # else each stage looks through its imports for cycles, again and again: 0.3 s

@@ -5,6 +5,7 @@ import os
 import pytest
 import torch
 
+from ifmmin.artifacts import checkpoints
 from ifmmin.artifacts.checkpoints import LARGE, Checkpoint
 
 
@@ -95,3 +96,22 @@ def test_a_save_that_is_cut_off_leaves_the_one_before(given, monkeypatch):
         checkpoint.save({"history": []})
 
     assert checkpoint.load()["history"] == STATE["history"]
+
+
+def test_the_code_counts(given, tmp_path, monkeypatch):
+    """Of the package that this module stands in, and of the scripts beside it."""
+    code = tmp_path / "stages" / "ifmmin" / "artifacts"
+    code.mkdir(parents=True)
+    (tmp_path / "stages" / "train.py").write_text("1")
+    monkeypatch.setattr(checkpoints, "__file__", str(code / "checkpoints.py"))
+    Checkpoint("train-x-1-0", given).save(STATE)
+    assert Checkpoint("train-x-1-0", given).load() is not None
+
+    (tmp_path / "stages" / "train.py").write_text("2")
+
+    assert Checkpoint("train-x-1-0", given).load() is None
+
+
+def test_an_input_that_is_not_there_is_named(given, tmp_path):
+    with pytest.raises(FileNotFoundError, match="elsewhere"):
+        Checkpoint("train-x-1-0", {**given, "fold": tmp_path / "elsewhere"})

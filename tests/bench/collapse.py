@@ -106,6 +106,7 @@ def measure(data, n_classes, change=None, *, seed=0, **fit):
 
 def main():
     """Print a line for each form."""
+    torch.set_num_threads(1)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

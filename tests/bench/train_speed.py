@@ -8,11 +8,14 @@ Without --pack, full feature sizes from a generated corpus: acoustic [T,130] wit
 visual [50,342], textual [22,1024]; an epoch has IEMOCAP's 4446 utterances for training, 545 each for
 validation and test. Plain loop and engine take turns in one process on one thread; seconds are CPU seconds
 (on a GPU: between two device events), each the median of --repeats, for the whole of an epoch. A ratio is
-the plain loop's seconds over the engine's. Memory and growth are those of the stage train.py itself.
+the plain loop's seconds over the engine's. A whole training has validation and test in each epoch, as the
+published code does; the pipeline's own has validation alone. The FLOP floor is that of float32 products.
+Memory and growth (CPU seconds) are those of the stage train.py itself.
 """
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -59,7 +62,6 @@ class Bench:
         stored = _stored(arrays, rows["train"].tolist(), folder)
         self.h5 = plain.Items(stored, labels, np.float32(mean), np.float32(std), device)
         self.rows = {role: of.numpy() for role, of in rows.items()}
-        self.steps = int(np.ceil(self.of_all["train"] / 128))
         self.start = {"sizes": corpus.sizes(), "n_classes": len(corpus.classes)}
 
 
@@ -191,6 +193,7 @@ def measured(name, known, bench, rate, *, repeats, precision):
     needed = [floor.flop(of) for of in (engine.prepare, engine.train, engine.evaluate)]
     least = np.array(needed) * [bench.per_train, bench.per_train, 1] / rate / 1e9
     whole = engine.prepare_seconds + fit.epochs * (train + test)
+    steps = np.ceil(bench.of_all["train"] / fit.batch)
     return {
         "plain": {"train_epoch": plain_train, "evaluation": plain_test},
         "engine": {
@@ -204,8 +207,8 @@ def measured(name, known, bench, rate, *, repeats, precision):
         "train_epoch": plain_train / train,
         "evaluation": plain_test / test,
         "training": fit.epochs * (plain_train + plain_test) / whole,
-        "plain_step_ms": plain_train / bench.steps * 1e3,
-        "step_ms": train / bench.steps * 1e3,
+        "plain_step_ms": plain_train / steps * 1e3,
+        "step_ms": train / steps * 1e3,
     }
 
 
@@ -276,10 +279,11 @@ def table(result):
             fast, least = x["engine"][what], x["floor"][what]
             lines.append(f"| {name}, {what} | {slow:.2f} | {fast:.2f} | {x[what]:.2f} | {fast / least:.2f} |")
         if "training" in x:
-            whole = x["engine"]["whole"]
+            whole, least = x["engine"]["whole"], x["floor"]
+            floors = least["prepare"] + x["epochs"] * (least["train_epoch"] + least["evaluation"])
             lines.append(
                 f"| {name}, {x['epochs']} epochs, whole | {x['training'] * whole:.0f} | {whole:.0f} "
-                f"| {x['training']:.2f} | |"
+                f"| {x['training']:.2f} | {whole / floors:.2f} |"
             )
     return "\n".join(lines)
 
@@ -348,7 +352,7 @@ def beside(args, known, folder, place):
     stages.pretrained("invariant")
     result = {"peak_rss_bytes": stages.cpu("train", "if_mmin", 1)[1]}
     if not args.pack:
-        longer = [factor for factor in args.growth if factor >= 1]
+        longer = [factor for factor in args.growth if factor >= 1 and factor == int(factor)]
         result["growth"] = {
             "utterances": growth(folder, known, "if_mmin", args.growth, frames=False, **how),
             "frames": growth(folder, known, "if_mmin", longer, frames=True, **how),
@@ -393,10 +397,9 @@ def _table_seconds(rows, pre):
 def main():
     """Measure, print tables, write JSON if asked."""
     args, known = arguments(), configs()
-    torch.set_num_threads(1)
+    os.environ |= {"IFMMIN_DEVICE": args.device, "IFMMIN_PRECISION": args.precision}
+    device, _ = devices.settle(1)
     seeding.start(0)
-    device = torch.device(args.device)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.precision == "tf32"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         place = (

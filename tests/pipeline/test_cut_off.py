@@ -9,14 +9,15 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-EPOCHS = 12
-MADE = ("model.safetensors", "history.csv")
+EPOCHS = 40
+MADE = ("weights.safetensors", "history.csv")
 
 
-@pytest.fixture
-def command(reproduced, tmp_path):
-    """IF-MMIN of the small project, trained for some epochs, into the folder where it runs."""
-    config = json.loads(reproduced.read("data/configs/if_mmin.json"))
+@pytest.fixture(params=["train", "pretrain"])
+def command(request, reproduced, tmp_path):
+    """IF-MMIN of the small project, or its encoders, trained into the folder where it runs."""
+    script, name = request.param, {"train": "if_mmin", "pretrain": "invariant"}[request.param]
+    config = json.loads(reproduced.read(f"data/configs/{name}.json"))
     config["fit"] |= {"epochs_constant": EPOCHS, "epochs_decay": 0}
     (tmp_path / "config.json").write_text(json.dumps(config))
     data = reproduced.folder / "data"
@@ -26,12 +27,13 @@ def command(reproduced, tmp_path):
         "fold": data / "folds" / "1.parquet",
         "scaling": data / "folds" / "1_scaling.json",
         "seed": 0,
-        "encoders": data / "encoders" / "invariant" / "1-0.safetensors",
-        "model": MADE[0],
         "history": MADE[1],
     }
-    options = [str(word) for name, value in given.items() for word in (f"--{name}", value)]
-    return [sys.executable, str(reproduced.folder / "stages" / "train.py"), "if_mmin", *options]
+    if script == "train":
+        given["encoders"] = data / "encoders" / "invariant" / "1-0.safetensors"
+    given["model" if script == "train" else "encoders"] = MADE[0]
+    options = [str(word) for option, value in given.items() for word in (f"--{option}", value)]
+    return [sys.executable, str(reproduced.folder / "stages" / f"{script}.py"), name, *options]
 
 
 def started(command, cwd, **environment):

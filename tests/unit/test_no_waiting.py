@@ -1,11 +1,13 @@
 """No step waits for a GPU: nothing that is asked of the device depends on a number that lies there.
 
-The device "meta" has shapes and no numbers, so whatever would read one, and so wait for it, fails on it.
+The device "meta" has shapes and no numbers, so whatever would read one, and so wait for it, fails on it. What
+waits the other way, a copy to the device that is not told to go on, is refused by `Watched`.
 """
 
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from conftest import ENCODERS, SIZES
 from ifmmin.nn import fusion
@@ -25,6 +27,22 @@ ALL = BUILDS | {
 }
 
 
+class Watched(TorchDispatchMode):
+    """Refuses what makes the host wait while it sends something to the device."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        """Look at each operation."""
+        kwargs = kwargs or {}
+        if func is torch.ops.aten._to_copy.default and args[0].device.type == "cpu":
+            to = kwargs.get("device")
+            assert to is None or torch.device(to).type == "cpu" or kwargs.get("non_blocking"), (
+                "a blocking copy"
+            )
+        if func is torch.ops.aten.index.Tensor and args[0].device.type == "meta":
+            assert all(of is None or of.device.type == "meta" for of in args[1]), "indexed from the host"
+        return func(*args, **kwargs)
+
+
 def on_meta(x):
     return {m: of._replace(frames=of.frames.to("meta")) for m, of in x.items()}
 
@@ -38,10 +56,11 @@ def test_a_step_asks_for_no_number_of_the_device(name, draw_x):
     with torch.no_grad():
         targets = system.eval().prepare(x)
 
-    L = system.train().training_losses(Batch(x, available, y, targets, 1))["L"]
-    L.backward()
-    for network in system.networks().values():
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    with Watched():
+        L = system.train().training_losses(Batch(x, available, y, targets, 1))["L"]
+        L.backward()
+        for network in system.networks().values():
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
 
     assert L.device.type == "meta"
     assert all(p.grad.device.type == "meta" for p in system.parameters())
@@ -49,10 +68,10 @@ def test_a_step_asks_for_no_number_of_the_device(name, draw_x):
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_prediction_asks_for_no_number_of_the_device(name, draw_x):
-    system = ALL[name]().to("meta").eval()
+    system, x = ALL[name]().to("meta").eval(), on_meta(draw_x(9))
 
-    with torch.no_grad():
-        predicted = system.predict(system.encode(on_meta(draw_x(9))), CONDITIONS)
+    with torch.no_grad(), Watched():
+        predicted = system.predict(system.encode(x), CONDITIONS)
 
     assert {p.O.device.type for p in predicted.values()} == {"meta"}
 
@@ -67,13 +86,29 @@ def test_a_number_that_is_read_is_found_out():
         encoders.encode(x, available)
 
 
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda x, which: x[which],
+        lambda x, which: x.index_select(0, which.to(x.device)),
+    ],
+    ids=["indexed from the host", "a blocking copy"],
+)
+def test_what_waits_on_the_way_to_the_device_is_found_out(wait):
+    x, which = torch.zeros(3, device="meta"), torch.tensor([1])
+
+    with pytest.raises(AssertionError), Watched():
+        wait(x, which)
+
+
 def test_the_batches_of_an_epoch_ask_for_no_number_of_the_device(corpus):
     system = BUILDS["if_mmin"]().to("meta")
     settings = loop.Settings(1, 0, 12, 0.01, 0.9, 1.0, "warn", 1)
     away = corpus._replace(x=on_meta(corpus.x), y=corpus.y.to("meta"))
-    draw = torch.Generator()
+    draw, targets = torch.Generator(), {"h": torch.zeros(len(corpus.rows["train"]), device="meta")}
 
-    drawn = list(loop._epoch(system, away, {"h": away.y[corpus.rows["train"]]}, settings, 1, draw, draw))
+    with Watched():
+        drawn = list(loop._epoch(system, away, targets, settings, 1, draw, draw))
 
     assert sum(len(batch.y) for batch in drawn) == len(corpus.rows["train"])
     assert {batch.available.device.type for batch in drawn} == {"cpu"}

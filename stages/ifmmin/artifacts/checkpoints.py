@@ -7,8 +7,10 @@ it has written its artifacts. DVC does not know of them. The key is a digest of 
 the run: inputs, code, versions, processor, device, precision, seed; with another one a training starts anew.
 """
 
+import errno
 import hashlib
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,11 +73,13 @@ def _digest(given: Mapping[str, Any]) -> str:
 
 def _content(given: Path) -> bytes:
     """Digest of a file, or of all files of a folder."""
+    if not given.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(given))
     digest = hashlib.sha256()
     files = sorted(path for path in given.rglob("*") if path.suffix != ".pyc") if given.is_dir() else [given]
     for path in filter(Path.is_file, files):
         about = path.stat()
         large = about.st_size >= LARGE
-        digest.update(f"\0{path.name}\0{about.st_size}\0".encode())
+        digest.update(f"\0{path.relative_to(given.parent)}\0{about.st_size}\0".encode())
         digest.update(str(about.st_mtime_ns).encode() if large else path.read_bytes())
     return digest.digest()

@@ -94,7 +94,7 @@ def silence(steps: int, size: int, like: Tensor) -> Sequences:
 
 
 def sent(x: Tensor, like: Tensor) -> Tensor:
-    """Send a small tensor of the host to where `like` is, without waiting until it is there."""
+    """Send a small tensor of the host to where `like` is, without waiting for what runs there."""
     return x.to(like.device, non_blocking=True)
 
 

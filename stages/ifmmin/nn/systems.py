@@ -54,7 +54,8 @@ class Part(NamedTuple):
 class System(Protocol):
     """A torch module that the loop can train and test; the last methods are the module's own.
 
-    Where there are several parts, what belongs to one of them is named by it: "a.joint" is of part "a".
+    Where there are several parts, what belongs to one of them is named by it: "a.joint" is of part "a"; what
+    has no dot is for all.
     """
 
     smallest_batch: int

@@ -30,7 +30,7 @@ def binned(x: Sequences, steps: int) -> Tensor:
     """Bring sequences to one number of steps.
 
     Args:
-        x: B sequences of D numbers a frame.
+        x: B sequences of D numbers a frame, none of them silence.
         steps: how many.
 
     Returns:

@@ -50,6 +50,11 @@ def arithmetic(device: torch.device, precision: str) -> AbstractContextManager[N
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
+def model(device: torch.device) -> str:
+    """Name the model of a GPU; of a processor nothing, as `entry.processor` names it."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+
+
 def settle(threads: int) -> tuple[torch.device, dict[str, Any]]:
     """Settle where and how precisely this process computes.
 

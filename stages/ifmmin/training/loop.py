@@ -83,7 +83,7 @@ def fit(
         corpus: features, targets and roles of one fold.
         settings: how it is optimised.
         seed: of masks and batch order; initial weights and dropout come from the global generator.
-        precision: "float32" or "bf16".
+        precision: one of devices.PRECISIONS.
         on_epoch: told each row of the history as it is made.
         checkpoint: where the state after each epoch is kept; what is there is where training goes on, with
             the same result.

@@ -33,7 +33,7 @@ def predict(
         corpus: features and roles of one fold.
         role: train, validation or test.
         conditions: for instance ("a", "av").
-        precision: "float32" or "bf16".
+        precision: one of devices.PRECISIONS.
 
     Returns:
         Condition to prediction (n rows each, in the order of the corpus), and the features that

@@ -36,6 +36,7 @@ class Progress:
         self.history: list[dict[str, float]] = []
         self._best = dict.fromkeys(system.parts(), -1.0)
         self._kept: dict[str, dict[str, Tensor]] = {}
+        self._device = next(iter(system.state_dict().values())).device
 
     def add(self, row: dict[str, float]) -> None:
         """End an epoch: its row, and the weights of each part for which it is the first best one."""
@@ -57,7 +58,7 @@ class Progress:
             "system": self.system.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "streams": [self.order.get_state(), self.masks.get_state(), torch.get_rng_state()],
-            "gpu_streams": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "gpu_stream": torch.cuda.get_rng_state(self._device) if self._device.type == "cuda" else None,
             "history": self.history,
             "best": self._best,
             "kept": self._kept,
@@ -71,10 +72,9 @@ class Progress:
         self.order.set_state(order)
         self.masks.set_state(masks)
         torch.set_rng_state(everything_else)
-        if state["gpu_streams"]:
-            torch.cuda.set_rng_state_all(state["gpu_streams"])
+        if state["gpu_stream"] is not None:
+            torch.cuda.set_rng_state(state["gpu_stream"], self._device)
         self.history, self._best = state["history"], state["best"]
-        device = next(iter(self.system.state_dict().values())).device
         self._kept = {
-            name: {key: x.to(device) for key, x in kept.items()} for name, kept in state["kept"].items()
+            name: {key: x.to(self._device) for key, x in kept.items()} for name, kept in state["kept"].items()
         }
