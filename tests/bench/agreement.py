@@ -14,20 +14,18 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import project
 import torch
 from torch import nn
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "stages"), str(ROOT / "tests")]
-
-import configure  # noqa: E402 - the scripts and the library lie in stages/
-from bench import plain  # noqa: E402
-from ifmmin import batches, params, scoring, systems  # noqa: E402
-from ifmmin.artifacts import features, folds, scalings  # noqa: E402
-from ifmmin.nn.systems import Part, Prediction  # noqa: E402
-from ifmmin.terms import CONDITIONS, availability  # noqa: E402
-from ifmmin.training import loop, seeding  # noqa: E402
-from ifmmin.training.prediction import predict  # noqa: E402
+import configure
+from bench import plain
+from ifmmin import batches, params, scoring, systems
+from ifmmin.artifacts import features, folds, scalings
+from ifmmin.nn.systems import Part, Prediction
+from ifmmin.terms import CONDITIONS, availability
+from ifmmin.training import loop, seeding
+from ifmmin.training.prediction import predict
 
 
 class Masked(nn.Module):
@@ -119,12 +117,12 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--features", type=Path, default=ROOT / "data" / "features")
-    parser.add_argument("--folds", type=Path, default=ROOT / "data" / "folds")
+    parser.add_argument("--features", type=Path, default=project.ROOT / "data" / "features")
+    parser.add_argument("--folds", type=Path, default=project.ROOT / "data" / "folds")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    read = params.read(ROOT / "params.yaml", *configure.PARAMS, "folds")
+    read = params.read(project.ROOT / "params.yaml", *configure.PARAMS, "folds")
     known = {name: (module, config) for name, module, config in configure.resolved(read, "params.yaml")}
     torch.set_num_threads(1)
     rows = []

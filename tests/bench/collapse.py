@@ -14,17 +14,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import project
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "stages"))
-
-import configure  # noqa: E402 - the scripts and the library lie in stages/
-from ifmmin import batches, params, scoring, systems  # noqa: E402
-from ifmmin.artifacts import features, folds, scalings  # noqa: E402
-from ifmmin.loading import load  # noqa: E402
-from ifmmin.training import loop, seeding  # noqa: E402
-from ifmmin.training.prediction import predict  # noqa: E402
+import configure
+from ifmmin import batches, params, scoring, systems
+from ifmmin.artifacts import features, folds, scalings
+from ifmmin.loading import load
+from ifmmin.training import loop, seeding
+from ifmmin.training.prediction import predict
 
 FORMS = {
     "default": {},
@@ -69,7 +67,7 @@ def corpus(features_folder, folds_folder, fold, scale=1.0):
 
 def resolved(change, fit):
     """Settings of pretraining and of IF-MMIN as params.yaml has them, but for a change; no collapse stops."""
-    settings = params.read(ROOT / "params.yaml", *configure.PARAMS)
+    settings = params.read(project.ROOT / "params.yaml", *configure.PARAMS)
     for entry, module in (
         (settings["pretrainings"]["invariant"], load("pretrainings", "invariant")),
         (settings["systems"]["invariant"]["if_mmin"], load("systems", "if_mmin")),
@@ -110,8 +108,8 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--features", type=Path, default=ROOT / "data/features")
-    parser.add_argument("--folds", type=Path, default=ROOT / "data/folds")
+    parser.add_argument("--features", type=Path, default=project.ROOT / "data/features")
+    parser.add_argument("--folds", type=Path, default=project.ROOT / "data/folds")
     parser.add_argument("--fold", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scale", type=float, default=1.0)

@@ -8,25 +8,18 @@ import time
 from pathlib import Path
 
 import numpy as np
+import project
 
 from bench import generated
 from ifmmin.artifacts import configs
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class Stages:
     """Stages on one fold, each in a folder of its own."""
 
-    def __init__(self, folder, place, known, device="cpu", precision="float32"):
-        """Keep where to work, the corpus, the settings (train_speed.configs), and how to compute."""
+    def __init__(self, folder, place, known):
+        """Keep where to work, the corpus, and the settings (train_speed.configs)."""
         self.folder, self.place, self.known = folder, place, known
-        self.environment = {
-            **os.environ,
-            "OMP_NUM_THREADS": "1",
-            "IFMMIN_DEVICE": device,
-            "IFMMIN_PRECISION": precision,
-        }
 
     def start(self, script, name, epochs, run=0):
         """Start pretrain.py or train.py for some epochs."""
@@ -44,8 +37,17 @@ class Stages:
             ends += ["--model", "model.safetensors", *(["--encoders", str(encoders)] if kind else [])]
         features, fold, scaling = map(str, self.place)
         given = ["--config", "config.json", "--features", features, "--fold", fold, "--scaling", scaling]
-        command = [sys.executable, str(ROOT / "stages" / f"{script}.py"), name, *given, "--seed", "0", *ends]
-        return subprocess.Popen(command, cwd=cwd, env=self.environment, stderr=subprocess.PIPE, text=True)
+        command = [
+            sys.executable,
+            str(project.ROOT / "stages" / f"{script}.py"),
+            name,
+            *given,
+            "--seed",
+            "0",
+            *ends,
+        ]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # device and precision are this process's
+        return subprocess.Popen(command, cwd=cwd, env=environment, stderr=subprocess.PIPE, text=True)
 
     def pretrained(self, kind):
         """Give the systems encoders: one epoch of pretraining."""
@@ -53,15 +55,14 @@ class Stages:
 
     def cpu(self, script, name, epochs):
         """CPU seconds of a stage and the most memory that it had: all of it, and what is its own alone."""
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        before = of_children()
         process = self.start(script, name, epochs)
         peak = own = 0
         while process.poll() is None:
             peak, own = max(peak, _memory(process.pid, "VmHWM")), max(own, _memory(process.pid, "RssAnon"))
             time.sleep(0.05)
         _finish(process)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak, own
+        return of_children() - before, peak, own
 
     def at_once(self, name, workers, epochs):
         """Wall seconds until several trainings that started together are done."""
@@ -70,6 +71,12 @@ class Stages:
         for process in processes:
             _finish(process)
         return time.perf_counter() - before
+
+
+def of_children():
+    """CPU seconds of all child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _finish(process):
@@ -87,7 +94,7 @@ def _memory(pid, kind):
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(kind))
 
 
-def growth(folder, known, name, factors, *, frames, device, precision):
+def growth(folder, known, name, factors, *, frames):
     """Train an epoch on corpora of factors times IEMOCAP's utterances.
 
     Or, with `frames`, on a quarter of them whose sequences are longer by the factors.
@@ -102,7 +109,7 @@ def growth(folder, known, name, factors, *, frames, device, precision):
         place = generated.write(
             where, int(generated.N_TRAIN * size), int(generated.N_OTHER * size), stretch=int(stretch)
         )
-        stages = Stages(where, place, known, device, precision)
+        stages = Stages(where, place, known)
         stages.pretrained(known[name][0].PRETRAINING)
         one, two = (stages.cpu("train", name, epochs) for epochs in (1, 2))
         rows.append(

@@ -16,7 +16,6 @@ Memory and growth (CPU seconds) are those of the stage train.py itself.
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -26,19 +25,18 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import project
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "stages"), str(ROOT / "tests")]
-
-import configure  # noqa: E402 - the scripts and the library lie in stages/
-from bench import floor, generated, plain  # noqa: E402
-from bench.stages import Stages, exponent, growth  # noqa: E402
-from ifmmin import batches, params, presets, systems  # noqa: E402
-from ifmmin.artifacts import features, folds, scalings  # noqa: E402
-from ifmmin.entry import processor  # noqa: E402
-from ifmmin.terms import CONDITIONS  # noqa: E402
-from ifmmin.training import devices, loop, prediction, seeding  # noqa: E402
+import configure
+from bench import floor, generated, plain
+from bench.stages import Stages, exponent, growth, of_children
+from ifmmin import batches, params, presets, systems
+from ifmmin.artifacts import features, folds, scalings
+from ifmmin.entry import processor
+from ifmmin.errors import UserError
+from ifmmin.terms import CONDITIONS
+from ifmmin.training import devices, loop, prediction, seeding
 
 ROWS = ("mctn", "mmin", "mmin_no_cycle", "if_mmin", "if_mmin_no_inv", "if_mmin_no_cascade")
 
@@ -78,8 +76,8 @@ def configs():
     """Name to module, what it is built with and how it is optimised, by the preset paper."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
-        path.write_text((ROOT / "params.yaml").read_text("utf-8"), "utf-8")
-        presets.apply(path, ROOT / "presets" / "paper.yaml")
+        path.write_text((project.ROOT / "params.yaml").read_text("utf-8"), "utf-8")
+        presets.apply(path, project.ROOT / "presets" / "paper.yaml")
         read = params.read(path, *configure.PARAMS)
     return {name: (module, config) for name, module, config in configure.resolved(read, "preset paper")}
 
@@ -129,12 +127,8 @@ class Engine:
 
     def __init__(self, network, fit, bench, precision):
         """Prepare it, as `loop.fit` does before the first step."""
-        self.network, self.fit, self.bench, self.precision = (
-            network.to(bench.corpus.y.device),
-            fit,
-            bench,
-            precision,
-        )
+        self.network, self.fit = network.to(bench.corpus.y.device), fit
+        self.bench, self.precision = bench, precision
         self.optimiser = loop.adam(network, fit)
         self.order, self.masks = seeding.generator(0, "order"), seeding.generator(0, "masks")
         self.targets = {}
@@ -238,10 +232,9 @@ def gemm_gflops(device):
 def startup_seconds():
     """CPU seconds until a training stage has its imports."""
     code = "import sys; sys.path.insert(0,'stages'); import train, gc; gc.freeze()"
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    before = of_children()
+    subprocess.run([sys.executable, "-c", code], cwd=project.ROOT, check=True)
+    return of_children() - before
 
 
 def busy_share(engine):
@@ -347,15 +340,14 @@ def arguments():
 
 def beside(args, known, folder, place):
     """What real stages show: memory, growth of a generated corpus, and several at once."""
-    how = {"device": args.device, "precision": args.precision}
-    stages = Stages(folder / "stages", place, known, **how)
+    stages = Stages(folder / "stages", place, known)
     stages.pretrained("invariant")
     result = {"peak_rss_bytes": stages.cpu("train", "if_mmin", 1)[1]}
     if not args.pack:
         longer = [factor for factor in args.growth if factor >= 1 and factor == int(factor)]
         result["growth"] = {
-            "utterances": growth(folder, known, "if_mmin", args.growth, frames=False, **how),
-            "frames": growth(folder, known, "if_mmin", longer, frames=True, **how),
+            "utterances": growth(folder, known, "if_mmin", args.growth, frames=False),
+            "frames": growth(folder, known, "if_mmin", longer, frames=True),
         }
         result["growth_exponents"] = {
             what: exponent(of) for what, of in result["growth"].items() if len(of) > 1
@@ -403,7 +395,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         place = (
-            generated.ingested(folder, args.pack, ROOT / "params.yaml")
+            generated.ingested(folder, args.pack, project.ROOT / "params.yaml")
             if args.pack
             else generated.write(folder / "corpus")
         )
@@ -425,4 +417,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        sys.exit(str(error))

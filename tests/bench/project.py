@@ -1,0 +1,7 @@
+"""Where the project lies. A benchmark that is run as a script imports this before any code of the project."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "stages"), str(ROOT / "tests")]
