@@ -1,5 +1,9 @@
 """One seed, many streams."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -53,3 +57,20 @@ def test_start_fixes_determinism_and_the_global_generator(monkeypatch):
 
     assert torch.equal(torch.rand(3), first)
     assert torch.are_deterministic_algorithms_enabled()
+
+
+def test_start_does_not_load_the_compiler():
+    """It is not used, and loading it takes over a second in each stage."""
+    code = """
+import sys
+from ifmmin.training import seeding
+seeding.start(0)
+print("torch._dynamo" in sys.modules)
+"""
+    stages = Path(seeding.__file__).parents[2]
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=stages, check=True, capture_output=True, text=True
+    )
+
+    assert done.stdout == "False\n"

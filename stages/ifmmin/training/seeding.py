@@ -12,7 +12,8 @@ def start(seed: int) -> None:
     The generator draws initial weights and dropout.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS is not deterministic
-    torch.use_deterministic_algorithms(True)
+    # use_deterministic_algorithms does the same after loading the compiler, which takes over a second.
+    torch.set_deterministic_debug_mode("error")
     torch.manual_seed(seed)
 
 
