@@ -1,5 +1,6 @@
 """IF-MMIN, reproducible: a library of rooms, each of which knows those below it and none beside it.
 
+    parallel
     entry | presets | training
     comparison | evaluating | marks | significance
     artifacts | averaging | batches | figures | indexing | pretrainings | synthesis | systems

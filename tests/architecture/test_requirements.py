@@ -6,7 +6,7 @@ from importlib import metadata
 
 from architecture.project import LIBRARY, ROOT, SCRIPTS, imports
 
-TOOLS = {"dvc", "import-linter", "mypy", "pandas-stubs", "ruff", "types-PyYAML", "types-tqdm"}
+TOOLS = {"bokeh", "dvc-s3", "import-linter", "mypy", "pandas-stubs", "ruff", "types-PyYAML", "types-tqdm"}
 
 
 def lines() -> list[str]:
@@ -42,7 +42,7 @@ def test_every_import_is_required():
 
 
 def test_every_requirement_has_its_exact_version():
-    loose = [line for line in lines() if not re.fullmatch(r"[\w.-]+==\d[\w.+!-]*", line)]
+    loose = [line for line in lines() if not re.fullmatch(r"[\w.-]+(\[\w+\])?==\d[\w.+!-]*", line)]
 
     assert loose == []
 

@@ -1,11 +1,12 @@
 """Who may import whom: the contracts stand in pyproject.toml."""
 
+import ast
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from architecture.project import LIBRARY, ROOT, SCRIPTS, STAGES, imports, name
+from architecture.project import LIBRARY, ROOT, SCRIPTS, STAGES, imports, name, tree
 
 
 def test_the_rooms_keep_their_contracts():
@@ -36,12 +37,25 @@ def test_nobody_imports_a_script():
 
 
 def test_scripts_know_neither_dvc_nor_torch():
-    """DVC calls them; mathematics stands in the library."""
-    found = [
-        f"{name(path)} imports {module}"
+    """DVC calls them; mathematics stands in the library. The parallel runner calls DVC, and it alone."""
+    found = {
+        (path.name, module.split(".")[0])
         for path in SCRIPTS
         for module in imports(path)
         if module.split(".")[0] in ("dvc", "dvclive", "torch")
+    }
+
+    assert found == {("run.py", "dvc")}
+
+
+def test_what_computes_on_a_gpu_is_what_settles_on_a_device():
+    """The parallel runner gives a GPU to the stages that ask for a device, and to no other."""
+    [constant] = [
+        node.value
+        for node in tree(STAGES / "run.py").body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "GPU_SCRIPTS"
     ]
 
-    assert found == []
+    assert set(ast.literal_eval(constant)) == {
+        path.stem for path in SCRIPTS if "ifmmin.training.devices" in imports(path)
+    }

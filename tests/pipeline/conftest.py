@@ -1,9 +1,10 @@
-"""A small copy of this project: the real dvc.yaml and code, a tiny corpus; reproduced once for all tests."""
+"""A small copy of this project: the real dvc.yaml and code, a tiny corpus; reproduced once a session."""
 
 import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,11 +93,14 @@ def copied(folder):
 
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory):
-    """The small project after one `dvc repro`, committed. Tests clone or copy it; they do not change it."""
+    """The small project, reproduced in parallel and committed. Tests clone or copy it; they do not change it.
+
+    That `dvc repro` makes the same bytes is a test of test_parallel.py.
+    """
     project = copied(tmp_path_factory.mktemp("project"))
     shrink(project.folder / "params.yaml")
     project.commit("small")
-    project.run("dvc", "repro")
+    project.run(sys.executable, "stages/run.py", "-j", "2")
     project.commit("reproduced")
     return project
 

@@ -1,0 +1,324 @@
+"""Runs the stages of dvc.yaml on several workers at once, and leaves what `dvc repro` would have left.
+
+python stages/run.py                          # as many workers as this machine has cores for
+python stages/run.py -j 2 evaluate            # two; targets as for dvc repro
+python stages/run.py --address tcp://head:8786        # workers of a Dask cluster that runs already
+python stages/run.py --slurm slurm.yaml -j 20         # workers in 20 jobs of a SLURM queue
+"""
+
+import argparse
+import logging
+import os
+import shutil
+import signal
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from distributed import Client
+
+from ifmmin import entry, params
+from ifmmin.errors import UserError, one_line
+from ifmmin.parallel import clusters, locks
+from ifmmin.parallel.display import Display
+from ifmmin.parallel.driving import Driver, Estimates
+from ifmmin.parallel.supervising import Job
+from ifmmin.parallel.working import THREADS
+
+GPU_SCRIPTS = ("evaluate", "pretrain", "train")
+"""Scripts that compute on a GPU where there is one."""
+PASSED_ON = ("IFMMIN_DEVICE", "IFMMIN_PRECISION")
+
+
+class Workspace:
+    """The project as DVC knows it: the only place that uses its internals (3.63 and later).
+
+    It does for each stage what `dvc.stage.Stage.reproduce` does, in two halves, so that the command between
+    them can run elsewhere.
+    """
+
+    def __init__(self, threads: int) -> None:
+        """Open the project of the current folder; `threads` are those of a stage."""
+        from dvc.exceptions import NotDvcRepoError
+        from dvc.repo import Repo
+
+        logging.getLogger("dvc").setLevel(logging.ERROR)
+        try:
+            self.repo = Repo(_wait_for_lock=True)
+        except NotDvcRepoError as error:
+            raise UserError(f"{one_line(error)}. Run it in the project's folder.") from error
+        self.root, self.tmp = Path(self.repo.root_dir), Path(self.repo.tmp_dir)
+        self.logs = self.root / "logs"
+        self.tokens = self.tmp / "running"
+        for folder in (self.logs, self.tokens):
+            folder.mkdir(exist_ok=True)
+        self._threads = threads
+        self._stages: dict[str, Any] = {}
+        self._new: dict[str, Any] = {}
+        self._held: dict[str, ExitStack] = {}
+        self._locks: dict[Path, Lock] = {}
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold DVC's own lock, for moments only."""
+        with self.repo.lock, self.repo.scm_context(quiet=True):
+            yield
+
+    def plan(self, targets: Sequence[str]) -> dict[str, set[str]]:
+        """The stages of the targets in the order of dvc repro, each with those that must come before it.
+
+        Raises:
+            UserError: if DVC cannot make one of them out.
+        """
+        from dvc.exceptions import DvcException
+        from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
+
+        with self._locked():
+            try:
+                graph = get_active_graph(self.repo.index.graph)
+                steps = plan_repro(graph, collect_stages(self.repo, list(targets) or ["dvc.yaml"]))
+            except DvcException as error:
+                raise UserError(
+                    f"{one_line(error)}. Expected targets as for dvc repro (`dvc stage list`)."
+                ) from error
+        self._stages = {stage.addressing: stage for stage in steps}
+        return {
+            name: {need.addressing for need in graph.successors(stage)} & self._stages.keys()
+            for name, stage in self._stages.items()
+        }
+
+    def changed(self, name: str) -> bool:
+        """Whether a stage's command, code, inputs, params or outputs have changed."""
+        with self._locked():
+            return bool(self._stages[name].changed())
+
+    def prepare(self, name: str) -> Literal["unchanged", "restored", "held"] | Job:
+        """Bring a stage up to date without running it, if that can be; else lock its paths.
+
+        "held": another process has it, which may be one that a driver left behind when it was killed.
+        """
+        from dvc.lock import LockError
+
+        if not locks.free(self._token(name)):
+            return "held"
+        try:
+            with self._locked():
+                return self._prepare(name)
+        except LockError:
+            return "held"
+
+    def _prepare(self, name: str) -> Literal["unchanged", "restored"] | Job:
+        from dvc.stage.cache import RunCacheNotFoundError
+
+        stage = self._stages[name]
+        if not stage.changed():
+            return "unchanged"
+        if not stage.cmd or stage.frozen or stage.is_import:  # nothing that a worker could do
+            stage.reproduce()
+            stage.dump(update_pipeline=False)
+            return "restored"
+        stage.remove_outs(ignore_remove=False, force=False)
+        try:
+            self.repo.stage_cache.restore(stage)
+        except RunCacheNotFoundError:
+            stage.save_deps()
+        else:
+            self._save(name)
+            return "restored"
+        self._hold(name)
+        return self._job(name)
+
+    def _token(self, name: str) -> Path:
+        """A file that is locked as long as a process of the stage lives, of whatever driver."""
+        return self.tokens / name.replace(os.sep, "%")
+
+    def _hold(self, name: str) -> None:
+        """Lock the paths of a stage as DVC does: a dvc repro meanwhile is refused."""
+        from dvc.rwlock import rwlock
+
+        stage = self._stages[name]
+        reads, writes = ([of.fs_path for of in side] for side in (stage.deps, stage.outs))
+        hardlink = self.repo.config["core"].get("hardlink_lock", False)
+        held = ExitStack()
+        held.enter_context(
+            rwlock(self.repo.tmp_dir, self.repo.fs, f"stages/run.py, {name}", reads, writes, hardlink)
+        )
+        self._held[name] = held
+
+    def _log(self, name: str) -> Path:
+        return self.logs / f"{name.rpartition(':')[2]}.log"
+
+    def _job(self, name: str) -> Job:
+        stage = self._stages[name]
+        commands = stage.cmd if isinstance(stage.cmd, list) else stage.cmd.splitlines()
+        script = Path(commands[0].partition(".py")[0]).name
+        self._log(name).unlink(missing_ok=True)
+        environment = {
+            "DVC_ROOT": str(self.root),
+            "DVC_STAGE": name,
+            **dict.fromkeys(THREADS, str(self._threads)),
+            **{key: os.environ[key] for key in PASSED_ON if key in os.environ},
+        }
+        log, token, attempt = str(self._log(name)), str(self._token(name)), uuid.uuid4().hex
+        return Job(name, commands, stage.wdir, environment, log, token, attempt, script in GPU_SCRIPTS)
+
+    def finish(self, name: str, *, good: bool) -> bool:
+        """Release a stage's paths and, if it went well, take its outputs into the cache.
+
+        Returns:
+            Whether it went well, and its outputs are there; what is wrong with them goes to its log.
+        """
+        from dvc.exceptions import DvcException
+
+        with self._locked():
+            self._held.pop(name).close()
+            try:
+                if good:
+                    self._save(name)
+            except DvcException as error:
+                with self._log(name).open("a", encoding="utf-8") as log:
+                    log.write(f"{one_line(error)}\n")
+                return False
+        return good
+
+    def _save(self, name: str) -> None:
+        stage = self._stages[name]
+        stage.save(run_cache=all(out.use_cache or out.is_metric or out.is_plot for out in stage.outs))
+        stage.commit()
+        self._new[name] = stage
+
+    def write_lock(self) -> None:
+        """Write into dvc.lock what has finished since, as one new file: a kill leaves the one before."""
+        if self._new:
+            with self._locked():
+                for path in {_lockfile(stage) for stage in self._new.values()}:
+                    self._write(path)
+            self._new.clear()
+
+    def _write(self, path: Path) -> None:
+        """Lay all that this driver finished over the file as it was before: new entries in dvc repro's order.
+
+        Where someone else wrote it meanwhile, lay over theirs what has finished since.
+        """
+        from dvc.dvcfile import Lockfile
+
+        now = path.read_bytes() if path.exists() else b""
+        lock = self._locks.setdefault(path, Lock(now, now))
+        if now != lock.written:
+            lock.before, lock.stages = now, {}
+        lock.stages |= {name: stage for name, stage in self._new.items() if _lockfile(stage) == path}
+        part = self.tmp / "dvc.lock"
+        part.write_bytes(lock.before)
+        Lockfile(self.repo, str(part)).dump_stages([lock.stages[n] for n in self._stages if n in lock.stages])
+        lock.written = part.read_bytes()
+        if lock.written == now:
+            return
+        shutil.copymode(path.with_suffix(".yaml"), part)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+
+
+@dataclass
+class Lock:
+    """A dvc.lock: as it was before this driver, as this driver wrote it last, and the stages laid over it."""
+
+    before: bytes
+    written: bytes
+    stages: dict[str, Any] = field(default_factory=dict)
+
+
+def _lockfile(stage: Any) -> Path:  # noqa: ANN401 - DVC's classes are for Workspace alone
+    return Path(stage.dvcfile.path).with_suffix(".lock")
+
+
+def interrupted(signum: int, frame: object) -> None:
+    """End as by Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("targets", nargs="*", help="as for dvc repro; default: all")
+    parser.add_argument("-j", "--jobs", type=int, help="workers; default: cores over threads of a training")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--address", help="of a Dask scheduler that runs already")
+    where.add_argument("--scheduler-file", type=Path, help="of a Dask scheduler that runs already")
+    where.add_argument(
+        "--slurm", type=Path, metavar="FILE", help="YAML: arguments of dask_jobqueue.SLURMCluster"
+    )
+    parser.add_argument("--per-gpu", type=int, default=1, help="trainings that share a GPU (default 1)")
+    parser.add_argument(
+        "--keep-going", action="store_true", help="after a failure, run all that does not need it"
+    )
+    parser.add_argument(
+        "--cold", action="store_true", help="start Python anew for each stage, as dvc repro does"
+    )
+    parser.add_argument("--dry", action="store_true", help="say what would run, and run nothing")
+    args = parser.parse_args(argv)
+    for name in ("jobs", "per_gpu"):
+        if (n := getattr(args, name)) is not None and n < 1:
+            parser.error(f"--{name.replace('_', '-')} is {n}; expected at least 1")
+    return args
+
+
+@contextmanager
+def client(args: argparse.Namespace, threads: int, display: Display, logs: Path) -> Iterator[Client]:
+    """The scheduler that the command line asks for."""
+    if args.slurm:
+        chosen = clusters.slurm(args.slurm, args.jobs or 1, logs / "slurm")
+    elif args.address or args.scheduler_file:
+        chosen = clusters.existing(args.address, args.scheduler_file)
+    else:
+        slots = len(clusters.gpus()) * args.per_gpu
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        chosen = clusters.local(args.jobs or slots or max(1, cores // threads), per_gpu=args.per_gpu)
+    with chosen as connected:
+        display.say(f"Dask's dashboard: {connected.dashboard_link}")
+        yield connected
+
+
+def rehearse(workspace: Workspace, targets: Sequence[str], display: Display) -> None:
+    """Say which stages would run: those that have changed, and those that need them."""
+    would: set[str] = set()
+    plan = workspace.plan(targets)
+    for name, needs in plan.items():
+        if needs & would or workspace.changed(name):
+            would.add(name)
+            display.say(f"would run {name}")
+    display.say(f"{len(would)} of {len(plan)} stages would run or be restored", "bold")
+
+
+def main(argv: Sequence[str]) -> dict[str, Any]:
+    args = arguments(argv)
+    fit = params.read(Path("params.yaml"), "pretrain", "train")
+    threads = max(fit[group]["threads"] for group in fit)
+    workspace = Workspace(threads)
+    display = Display(workspace.logs)
+    if args.dry:
+        rehearse(workspace, args.targets, display)
+        return {}
+    workers = clusters.Workers(partial(client, args, threads, display, workspace.logs), warm=not args.cold)
+    driver = Driver(workspace, workers, display, Estimates(workspace.logs), keep_going=args.keep_going)
+    with locks.alone(workspace.tmp / "run.lock"), workers, display:
+        driver.run(args.targets)
+        facts = {"workers": workers.threads(), "threads": threads, "warm": not args.cold}
+    display.table(driver)
+    failed = [name for name, fate in driver.fates.items() if fate == "failed"]
+    if failed:
+        raise UserError(
+            f"{len(failed)} of {driver.total} stages failed: {', '.join(failed)}. See {workspace.logs}."
+        )
+    return facts
+
+
+if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
+    entry.run(main)

@@ -1,0 +1,110 @@
+"""Which workers there are, and what a wrong answer to that question says."""
+
+import gc
+from functools import partial
+
+import pytest
+
+from ifmmin.errors import UserError
+from ifmmin.parallel import clusters
+from ifmmin.parallel.supervising import Job
+
+
+@pytest.mark.parametrize(
+    ("device", "visible", "expected"),
+    [
+        ("", "0,1", ["0", "1"]),
+        ("cuda:0", "3", ["3"]),
+        ("", "", []),
+        ("", "-1", []),
+        ("cpu", "0,1", []),
+    ],
+)
+def test_the_gpus_are_those_that_are_visible(monkeypatch, device, visible, expected):
+    if device:
+        monkeypatch.setenv("IFMMIN_DEVICE", device)
+    else:
+        monkeypatch.delenv("IFMMIN_DEVICE", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+
+    assert clusters.gpus() == expected
+
+
+def refused(address=None, file=None):
+    with pytest.raises(UserError) as raised, clusters.existing(address, file):
+        pass
+    return str(raised.value)
+
+
+def test_a_scheduler_that_is_not_there_is_one_sentence(monkeypatch):
+    monkeypatch.setitem(clusters.SETTINGS, "distributed.comm.timeouts.connect", "0.3s")
+
+    said = refused("tcp://127.0.0.1:1")
+
+    assert said.startswith("no Dask scheduler answers at tcp://127.0.0.1:1 (")
+    assert said.endswith("; expected one. Start it (`dask scheduler`), or mend the address.")
+    assert "\n" not in said
+
+
+def test_a_scheduler_file_that_is_not_there_is_one_sentence(tmp_path):
+    path = tmp_path / "nowhere.json"
+
+    assert refused(file=path) == (
+        f"{path}: no such file; expected what `dask scheduler --scheduler-file` writes."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("- a\n", "is no group of keys"),
+        ("a: [\n", "not readable as YAML"),
+        ("kores: 3\nmemory: 1GB\n", "kores"),
+        ("queue: main\n", "memory"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_slurm_file_that_cannot_be_used_is_one_sentence(tmp_path, text, fault):
+    """What dask_jobqueue leaves half built is collected here, not in other tests."""
+    path = tmp_path / "slurm.yaml"
+    path.write_text(text)
+
+    with pytest.raises(UserError, match=fault) as raised, clusters.slurm(path, 1, tmp_path):
+        pass
+
+    said = str(raised.value)
+    del raised
+    gc.collect()
+    assert "\n" not in said
+    assert str(path) in said
+
+
+def gpu_job(folder, name, seconds=1.0):
+    """A job that writes when it began and ended, and which GPU it sees."""
+    command = (
+        f"date +%s.%N > {name}; echo $CUDA_VISIBLE_DEVICES >> {name}; sleep {seconds}; date +%s.%N >> {name}"
+    )
+    log, token = folder / f"{name}.log", folder / f"{name}.token"
+    return Job(name, [command], str(folder), {}, str(log), str(token), name, gpu=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("per_gpu", "at_once"), [(1, False), (2, True)])
+def test_as_many_trainings_share_a_gpu_as_are_asked_for(monkeypatch, tmp_path, per_gpu, at_once):
+    """Two workers of a machine with one GPU, number 7, and two trainings."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    monkeypatch.delenv("IFMMIN_DEVICE", raising=False)
+    ended = []
+
+    with clusters.Workers(partial(clusters.local, 2, per_gpu=per_gpu), warm=False) as workers:
+        for name in ("first", "second"):
+            workers.submit(gpu_job(tmp_path, name))
+        while len(ended) < 2:
+            ended += workers.ended(1.0)
+
+    (began_1, gpu_1, ended_1), (began_2, gpu_2, ended_2) = (
+        (tmp_path / name).read_text().split() for name in ("first", "second")
+    )
+    assert sorted(ended) == [("first", 0), ("second", 0)]
+    assert gpu_1 == gpu_2 == "7"
+    assert (float(began_1) < float(ended_2) and float(began_2) < float(ended_1)) == at_once
