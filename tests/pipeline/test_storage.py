@@ -1,0 +1,82 @@
+"""The README's lines for storage: what one clone pushes, another pulls, and then nothing runs."""
+
+import urllib.request
+
+import pytest
+import yaml
+from moto.server import ThreadedMotoServer
+
+pytestmark = pytest.mark.slow
+
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+@pytest.fixture
+def s3():
+    """The address of a server that speaks S3, with one bucket."""
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"http://{host}:{port}"
+    urllib.request.urlopen(urllib.request.Request(f"{address}/bucket", method="PUT")).close()  # noqa: S310
+    yield address
+    server.stop()
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_a_clone_pulls_the_tables_or_everything_and_its_repro_runs_nothing(kind, project, tmp_path, request):
+    if kind == "folder":
+        project.run("dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
+    else:
+        project.run("dvc", "remote", "add", "-d", "store", "s3://bucket/if-mmin")
+        project.run("dvc", "remote", "modify", "store", "endpointurl", request.getfixturevalue("s3"))
+    project.commit("remote")
+    project.run("dvc", "push", **KEYS)
+    clone = project.clone(tmp_path / "clone")
+
+    clone.run("dvc", "pull", "aggregate", **KEYS)
+    tables = clone.read("metrics/table1.md"), (clone.folder / "data").exists()
+    clone.run("dvc", "pull", **KEYS)
+
+    assert tables == (project.read("metrics/table1.md"), False)
+    assert clone.stages_run("repro", **KEYS) == []
+    assert "up to date" in clone.run("dvc", "status").stdout
+    assert clone.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_results_of_other_parameters_are_pushed_with_the_run_cache(project, tmp_path):
+    """A clone that asks for them computes the tables and figures, which git has, and trains nothing."""
+    project.run("dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
+    project.commit("remote")
+    project.run("dvc", "exp", "run", "-S", "lambda2=0.5")
+    project.run("dvc", "push", "--run-cache")
+    clone = project.clone(tmp_path / "clone")
+
+    ran = clone.stages_run("exp", "run", "--pull", "-S", "lambda2=0.5")
+
+    assert set(ran) <= {"aggregate", "draw"}
+    assert clone.read("metrics/table1.json") == project.read("metrics/table1.json")
+
+
+def test_stale_entries_of_the_lock_go_without_training(project):
+    """README: rm dvc.lock, then dvc repro writes it anew from the run-cache."""
+    params = project.folder / "params.yaml"
+    params.write_text(yaml.safe_dump({**yaml.safe_load(params.read_text()), "folds": [1]}, sort_keys=False))
+    project.run("dvc", "repro")
+    before = yaml.safe_load(project.read("dvc.lock"))["stages"]
+    (project.folder / "dvc.lock").unlink()
+
+    ran = project.stages_run("repro")
+
+    after = yaml.safe_load(project.read("dvc.lock"))["stages"]
+    assert ran == []
+    assert {name for name in before if name not in after} == {name for name in before if name.endswith("2-0")}
+    assert all(after[name] == before[name] for name in after)
+
+
+def test_gc_keeps_what_the_workspace_needs(project):
+    project.run("dvc", "exp", "run", "-S", "lambda2=0.5")
+    project.run("dvc", "gc", "--workspace", "--force")
+
+    assert project.stages_run("repro") == []
+    assert "up to date" in project.run("dvc", "status").stdout
