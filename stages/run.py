@@ -6,7 +6,7 @@ python stages/run.py --address tcp://head:8786        # workers of a Dask cluste
 python stages/run.py --slurm slurm.yaml -j 20         # workers in 20 jobs of a SLURM queue
 """
 
-import argparse
+import json
 import logging
 import os
 import shutil
@@ -19,11 +19,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from distributed import Client
-
 from ifmmin import entry, params
 from ifmmin.errors import UserError, one_line
-from ifmmin.parallel import clusters, locks
+from ifmmin.parallel import clusters, locks, options
 from ifmmin.parallel.display import Display
 from ifmmin.parallel.driving import Driver, Estimates
 from ifmmin.parallel.supervising import Job
@@ -31,6 +29,8 @@ from ifmmin.parallel.working import THREADS
 
 GPU_SCRIPTS = ("evaluate", "pretrain", "train")
 """Scripts that compute on a GPU where there is one."""
+HELD = "stages/run.py, "
+"""How this driver names itself to DVC where it holds a stage's paths."""
 PASSED_ON = ("IFMMIN_DEVICE", "IFMMIN_PRECISION")
 
 
@@ -46,7 +46,8 @@ class Workspace:
         from dvc.exceptions import NotDvcRepoError
         from dvc.repo import Repo
 
-        logging.getLogger("dvc").setLevel(logging.ERROR)
+        for name in ("dvc", "dvc_data", "dvc_objects"):  # whose bars would run into the display
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             self.repo = Repo(_wait_for_lock=True)
         except NotDvcRepoError as error:
@@ -62,6 +63,26 @@ class Workspace:
         self._held: dict[str, ExitStack] = {}
         self._locks: dict[Path, Lock] = {}
 
+    def forget(self) -> None:
+        """Release what an earlier driver held: it was killed, as there is but one; its PID may be reused."""
+        from dvc.lock import make_lock
+
+        path, guard = self.tmp / "rwlock", str(self.tmp / "rwlock.lock")
+        hardlink = self.repo.config["core"].get("hardlink_lock", False)
+        with self._locked(), make_lock(guard, tmp_dir=str(self.tmp), hardlink_lock=hardlink):
+            try:
+                held = json.loads(path.read_text("utf-8"))
+            except (FileNotFoundError, ValueError):
+                return
+            for paths in held.values():
+                for of, by in list(paths.items()):
+                    others = [one for one in (by if isinstance(by, list) else [by]) if HELD not in one["cmd"]]
+                    if not others:
+                        del paths[of]
+                    elif isinstance(by, list):
+                        by[:] = others
+            path.write_text(json.dumps(held), "utf-8")
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold DVC's own lock, for moments only."""
@@ -72,7 +93,7 @@ class Workspace:
         """The stages of the targets in the order of dvc repro, each with those that must come before it.
 
         Raises:
-            UserError: if DVC cannot make one of them out.
+            UserError: if DVC cannot read the project, or make out a target.
         """
         from dvc.exceptions import DvcException
         from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
@@ -80,11 +101,17 @@ class Workspace:
         with self._locked():
             try:
                 graph = get_active_graph(self.repo.index.graph)
-                steps = plan_repro(graph, collect_stages(self.repo, list(targets) or ["dvc.yaml"]))
+            except DvcException as error:
+                raise UserError(
+                    f"{one_line(error)}. Expected a project that `dvc status` can read."
+                ) from error
+            try:
+                chosen = collect_stages(self.repo, list(targets) or ["dvc.yaml"])
             except DvcException as error:
                 raise UserError(
                     f"{one_line(error)}. Expected targets as for dvc repro (`dvc stage list`)."
                 ) from error
+            steps = plan_repro(graph, chosen)
         self._stages = {stage.addressing: stage for stage in steps}
         return {
             name: {need.addressing for need in graph.successors(stage)} & self._stages.keys()
@@ -92,15 +119,22 @@ class Workspace:
         }
 
     def changed(self, name: str) -> bool:
-        """Whether a stage's command, code, inputs, params or outputs have changed."""
-        with self._locked():
-            return bool(self._stages[name].changed())
+        """Whether a stage's command, code, inputs, params or outputs have changed, or are just changing."""
+        from dvc.lock import LockError
 
-    def prepare(self, name: str) -> Literal["unchanged", "restored", "held"] | Job:
+        try:
+            with self._locked():
+                return bool(self._stages[name].changed())
+        except LockError:
+            return True
+
+    def prepare(self, name: str) -> Literal["unchanged", "restored", "held", "failed"] | Job:
         """Bring a stage up to date without running it, if that can be; else lock its paths.
 
         "held": another process has it, which may be one that a driver left behind when it was killed.
+        "failed": something that it needs is not there, as its log says.
         """
+        from dvc.exceptions import DvcException
         from dvc.lock import LockError
 
         if not locks.free(self._token(name)):
@@ -110,6 +144,14 @@ class Workspace:
                 return self._prepare(name)
         except LockError:
             return "held"
+        except (DvcException, OSError) as error:
+            return self._fault(name, error)
+
+    def _fault(self, name: str, error: Exception) -> Literal["failed"]:
+        """Write into the log of a stage what DVC, or the system, says of it."""
+        with self._log(name).open("a", encoding="utf-8") as log:
+            log.write(f"{one_line(error)}\n")
+        return "failed"
 
     def _prepare(self, name: str) -> Literal["unchanged", "restored"] | Job:
         from dvc.stage.cache import RunCacheNotFoundError
@@ -117,9 +159,13 @@ class Workspace:
         stage = self._stages[name]
         if not stage.changed():
             return "unchanged"
+        self._log(name).unlink(missing_ok=True)
         if not stage.cmd or stage.frozen or stage.is_import:  # nothing that a worker could do
             stage.reproduce()
-            stage.dump(update_pipeline=False)
+            if stage.is_data_source:
+                stage.dump(update_pipeline=False)
+            else:
+                self._new[name] = stage
             return "restored"
         stage.remove_outs(ignore_remove=False, force=False)
         try:
@@ -144,9 +190,7 @@ class Workspace:
         reads, writes = ([of.fs_path for of in side] for side in (stage.deps, stage.outs))
         hardlink = self.repo.config["core"].get("hardlink_lock", False)
         held = ExitStack()
-        held.enter_context(
-            rwlock(self.repo.tmp_dir, self.repo.fs, f"stages/run.py, {name}", reads, writes, hardlink)
-        )
+        held.enter_context(rwlock(self.repo.tmp_dir, self.repo.fs, HELD + name, reads, writes, hardlink))
         self._held[name] = held
 
     def _log(self, name: str) -> Path:
@@ -156,7 +200,6 @@ class Workspace:
         stage = self._stages[name]
         commands = stage.cmd if isinstance(stage.cmd, list) else stage.cmd.splitlines()
         script = Path(commands[0].partition(".py")[0]).name
-        self._log(name).unlink(missing_ok=True)
         environment = {
             "DVC_ROOT": str(self.root),
             "DVC_STAGE": name,
@@ -179,9 +222,8 @@ class Workspace:
             try:
                 if good:
                     self._save(name)
-            except DvcException as error:
-                with self._log(name).open("a", encoding="utf-8") as log:
-                    log.write(f"{one_line(error)}\n")
+            except (DvcException, OSError) as error:
+                self._fault(name, error)
                 return False
         return good
 
@@ -221,6 +263,8 @@ class Workspace:
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
+        self.repo.scm_context.files_to_track.discard(os.path.relpath(part))
+        self.repo.scm_context.track_file(os.path.relpath(path))
 
 
 @dataclass
@@ -241,49 +285,6 @@ def interrupted(signum: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def arguments(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("targets", nargs="*", help="as for dvc repro; default: all")
-    parser.add_argument("-j", "--jobs", type=int, help="workers; default: cores over threads of a training")
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--address", help="of a Dask scheduler that runs already")
-    where.add_argument("--scheduler-file", type=Path, help="of a Dask scheduler that runs already")
-    where.add_argument(
-        "--slurm", type=Path, metavar="FILE", help="YAML: arguments of dask_jobqueue.SLURMCluster"
-    )
-    parser.add_argument("--per-gpu", type=int, default=1, help="trainings that share a GPU (default 1)")
-    parser.add_argument(
-        "--keep-going", action="store_true", help="after a failure, run all that does not need it"
-    )
-    parser.add_argument(
-        "--cold", action="store_true", help="start Python anew for each stage, as dvc repro does"
-    )
-    parser.add_argument("--dry", action="store_true", help="say what would run, and run nothing")
-    args = parser.parse_args(argv)
-    for name in ("jobs", "per_gpu"):
-        if (n := getattr(args, name)) is not None and n < 1:
-            parser.error(f"--{name.replace('_', '-')} is {n}; expected at least 1")
-    return args
-
-
-@contextmanager
-def client(args: argparse.Namespace, threads: int, display: Display, logs: Path) -> Iterator[Client]:
-    """The scheduler that the command line asks for."""
-    if args.slurm:
-        chosen = clusters.slurm(args.slurm, args.jobs or 1, logs / "slurm")
-    elif args.address or args.scheduler_file:
-        chosen = clusters.existing(args.address, args.scheduler_file)
-    else:
-        slots = len(clusters.gpus()) * args.per_gpu
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        chosen = clusters.local(args.jobs or slots or max(1, cores // threads), per_gpu=args.per_gpu)
-    with chosen as connected:
-        display.say(f"Dask's dashboard: {connected.dashboard_link}")
-        yield connected
-
-
 def rehearse(workspace: Workspace, targets: Sequence[str], display: Display) -> None:
     """Say which stages would run: those that have changed, and those that need them."""
     would: set[str] = set()
@@ -296,7 +297,7 @@ def rehearse(workspace: Workspace, targets: Sequence[str], display: Display) -> 
 
 
 def main(argv: Sequence[str]) -> dict[str, Any]:
-    args = arguments(argv)
+    args = options.arguments(argv, __doc__)
     fit = params.read(Path("params.yaml"), "pretrain", "train")
     threads = max(fit[group]["threads"] for group in fit)
     workspace = Workspace(threads)
@@ -304,9 +305,12 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     if args.dry:
         rehearse(workspace, args.targets, display)
         return {}
-    workers = clusters.Workers(partial(client, args, threads, display, workspace.logs), warm=not args.cold)
+    workers = clusters.Workers(
+        partial(options.client, args, threads, display.say, workspace.logs), warm=not args.cold
+    )
     driver = Driver(workspace, workers, display, Estimates(workspace.logs), keep_going=args.keep_going)
     with locks.alone(workspace.tmp / "run.lock"), workers, display:
+        workspace.forget()
         driver.run(args.targets)
         facts = {"workers": workers.threads(), "threads": threads, "warm": not args.cold}
     display.table(driver)
@@ -320,5 +324,6 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupted)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, interrupted)
     entry.run(main)

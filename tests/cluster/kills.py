@@ -2,11 +2,11 @@
 
 python tests/cluster/kills.py --kills 20        # some minutes
 
-In a clone of the last commit: the driver alone, a worker alone, a stage's process alone, all of them, or a
-training after an epoch, in turn. After each it looks for processes that were left, and goes on. When a run
-ends before all kills are done, artifacts and cache are removed, and another round begins. At the end of a
-round git must see no change (dvc.lock and table are committed, and so are the hashes of all artifacts), DVC
-must find everything up to date, and no stage may have run to its end twice.
+In a clone of the last commit: the driver alone, a worker alone, a supervisor alone, a stage's process alone,
+all of them, or a training after an epoch, in turn. After each it looks for processes that were left, and goes
+on. When a run ends before all kills are done, artifacts and cache are removed, and another round begins. At
+the end of a round git must see no change (dvc.lock and table are committed, and so are the hashes of all
+artifacts), DVC must find everything up to date, and no stage may have run to its end twice.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ("driver", "worker", "stage", "all", "training")
+KINDS = ("driver", "worker", "supervisor", "stage", "all", "training")
 PATIENCE = 10.0  # a supervisor that loads its libraries hears no sooner that it is alone
 
 
@@ -69,12 +69,14 @@ def victims(kind, driver, project):
         while driver.poll() is None and not in_an_epoch(project) and time.monotonic() < end:
             time.sleep(0.1)
         found = family(driver.pid)
+    stages = stages_of(found)
     chosen = {
         "driver": [driver.pid],
         "worker": [p for p, line in found.items() if "multiprocessing.spawn" in line][:1],
+        "supervisor": [p for p, line in found.items() if "supervising.py" in line and p not in stages][:1],
         "all": list(found),
     }
-    return chosen.get(kind) or stages_of(found)[:1]
+    return chosen.get(kind, stages[:1])
 
 
 def left(project):

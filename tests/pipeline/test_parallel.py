@@ -222,6 +222,30 @@ def test_outputs_that_a_stage_did_not_make_are_its_failure(new):
     assert "models/" in project.read(f"logs/{told(done.stderr, 'failed')[0]}.log")
 
 
+def test_what_is_missing_is_the_failure_of_those_that_need_it(new):
+    project = new()
+    (project.folder / "raw").unlink()
+
+    done = run(project, check=False)
+
+    assert done.returncode == 1
+    assert told(done.stderr, "failed") == ["ingest"]
+    assert "raw" in project.read("logs/ingest.log")
+
+
+def test_paths_that_a_killed_driver_held_are_free_whoever_has_its_pid_now(new):
+    """As in a container, where each driver is process 1."""
+    project = new()
+    path = str(project.folder / "models" / "system0-1-0")
+    mine, other = ({"pid": 1, "cmd": f"{cmd}, train@system0-1-0"} for cmd in ("stages/run.py", "dvc repro"))
+    held = {"write": {path: mine}, "read": {str(project.folder / "raw"): [mine, other]}}
+    (project.folder / ".dvc" / "tmp").mkdir(exist_ok=True)
+    (project.folder / ".dvc" / "tmp" / "rwlock").write_text(json.dumps(held))
+
+    assert told(run(project).stderr, "held") == []
+    assert json.loads(project.read(".dvc/tmp/rwlock"))["read"] == {str(project.folder / "raw"): [other]}
+
+
 def test_a_frozen_stage_is_left_to_dvc(new):
     project = new()
     run(project)
@@ -311,14 +335,14 @@ def test_a_kill_loses_nothing_and_leaves_nobody_who_writes(new, expected, who):
     if who in ("driver", "all"):
         driver.wait()
         wait_for(lambda: not of(project), 5)
-        assert run(project).returncode == 0
+        second = run(project)
     else:
         status = driver.wait(60)
         assert (status == 0) == (who == "worker"), project.read("logs.txt")
         assert told(project.read("logs.txt"), "lost") if who == "worker" else status == 1
-        run(project)
-    again = told(project.read("logs.txt"), "ran")
-    assert len(again) == len(set(again)), "a stage ran twice"
+        second = run(project)
+    ran = told(project.read("logs.txt") + second.stderr, "ran")
+    assert len(ran) == len(set(ran)), "what had ended ran again"
     assert made(project) == expected
     assert up_to_date(project)
 
@@ -342,8 +366,10 @@ def test_a_second_driver_is_refused(new):
     first = started(project)
     wait_for(lambda: training(project))
 
+    dry = run(project, "--dry")
     second = run(project, check=False)
 
+    assert "would run aggregate" in dry.stderr
     assert second.returncode == 1
     assert second.stderr == (
         "another stages/run.py runs in this project; expected none. Wait for it to end, or stop it.\n"
@@ -422,6 +448,12 @@ def test_workers_of_a_running_scheduler_and_of_a_file(new, tmp_path):
             project = new(name)
             project.run(*RUN[:2], "--cold", *where)
             assert made(project) == made(serial)
+        alone = new("alone", **slowed())
+        driver = started(alone, *where, command=[*RUN[:2], "--cold"])
+        wait_for(lambda: len(training(alone)) > 2)
+        driver.kill()
+        driver.wait()
+        wait_for(lambda: not of(alone), 5)
     finally:
         worker.terminate()
         scheduler.terminate()

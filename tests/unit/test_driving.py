@@ -61,7 +61,7 @@ class Workers:
         self.most = max(self.most, len(self.running))
 
     def ended(self, seconds):
-        if self.running:
+        if self.running and seconds:
             name = self.running.pop(0)
             status = self.statuses.get(name, [0])
             if status[0] is KeyboardInterrupt:

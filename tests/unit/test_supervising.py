@@ -181,7 +181,7 @@ def test_a_worker_ends_what_a_killed_supervisor_and_a_killed_shell_have_left(job
     thread.start()
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
         time.sleep(0.02)
-    working.stop()
+    working.stop(given.key)
     thread.join(20)
 
     assert statuses == [-signal.SIGKILL]

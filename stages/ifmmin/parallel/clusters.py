@@ -56,6 +56,20 @@ class OfWorker(WorkerPlugin):
         """Put the project's stages on the path."""
         _on_path()
 
+    def transition(self, key: object, start: str, finish: str, **kwargs: object) -> None:
+        """End a stage that nobody waits for any more, as when its driver is gone."""
+        if start == "executing" and finish not in ("memory", "error"):
+            from ifmmin.parallel import working  # where the worker is, by its name
+
+            working.stop(str(key))
+
+    def teardown(self, worker: Worker) -> None:
+        """End all stages when the worker closes."""
+        from ifmmin.parallel import working
+
+        for key in list(working.BUSY):
+            working.stop(key)
+
 
 class OfScheduler(SchedulerPlugin):
     """The same for the scheduler, which looks into what it passes on."""
@@ -88,7 +102,15 @@ class Workers:
 
     def threads(self) -> int:
         """How many stages they run at once; 1 until the first is submitted."""
-        return sum(self.client.nthreads().values()) if self.client else 1
+        if self.client is None:
+            return 1
+        try:
+            return sum(self.client.nthreads().values())
+        except (OSError, TimeoutError) as error:
+            raise UserError(
+                f"Dask's scheduler is gone ({one_line(error)}); expected it to run on. What has finished is "
+                "kept: run again."
+            ) from error
 
     def submit(self, job: Job) -> None:
         """Hand over a job."""
@@ -98,7 +120,7 @@ class Workers:
             working.execute,
             job,
             warm=self._warm,
-            key=f"{job.name}-{job.attempt}",
+            key=job.key,
             pure=False,
             retries=0,
             resources={GPU: 1} if gpus else None,
@@ -140,7 +162,6 @@ class Workers:
         """End what runs."""
         if self.client and self._jobs:
             self.client.cancel(list(self._jobs), force=True)
-            self.client.run(working.stop)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ class Workspace(Protocol):
     def plan(self, targets: Sequence[str]) -> dict[str, set[str]]:
         """The stages in the order of dvc repro, each with those that must come before it."""
 
-    def prepare(self, name: str) -> Literal["unchanged", "restored", "held"] | Job:
+    def prepare(self, name: str) -> Literal["unchanged", "restored", "held", "failed"] | Job:
         """Bring a stage up to date without running it, or say how to run it; held: another process has it."""
 
     def finish(self, name: str, *, good: bool) -> bool:
@@ -96,6 +96,12 @@ def _kind(name: str) -> str:
     return re.sub(r"\d+-\d+$", "", name)
 
 
+def _reason(status: int) -> str:
+    if status == GONE:
+        return f"its worker died, {ATTEMPTS} times"
+    return f"ended by signal {-status}" if status < 0 else f"exit status {status}"
+
+
 class Driver:
     """Stages in the order of their dependencies, as many at once as there are workers.
 
@@ -143,12 +149,21 @@ class Driver:
                 if time.monotonic() - self._written > self._pause:
                     self._write_lock()
         finally:
-            self._executor.stop()
+            self._leave()
+        for name in self._waiting:
+            self._through("skipped", name)
+
+    def _leave(self) -> None:
+        """Take what has just ended, end what runs, and write down what has finished, whatever goes wrong."""
+        try:
+            for name, status in self._executor.ended(0.0):
+                self._end(name, status)
+            if self.running:
+                self._executor.stop()
+        finally:
             self._write_lock()
             for name in self.running:
                 self._workspace.finish(name, good=False)
-        for name in self._waiting:
-            self._through("skipped", name)
 
     def left(self) -> float:
         """Seconds until all is through, if the workers stay busy."""
@@ -220,6 +235,8 @@ class Driver:
             self._watcher.tell("lost", name, seconds, self._done())
             return
         self.seconds[name] = seconds
+        if status:
+            self._watcher.say(f"{name}: {_reason(status)}")
         if good:
             self._estimates.add(name, seconds)
             self._measure()

@@ -65,6 +65,11 @@ class Job(NamedTuple):
     attempt: str
     gpu: bool
 
+    @property
+    def key(self) -> str:
+        """The key of its task in Dask."""
+        return f"{self.name}-{self.attempt}"
+
 
 def serve(*, warm: bool) -> list[str]:
     """Run the jobs of the input until it ends; then leave.
@@ -130,7 +135,8 @@ def _wait(child: int, woken: int) -> int:
     """Wait for the command's end, or end it when the worker is gone; its exit status, -n for signal n."""
     with suppress(OSError):
         os.setpgid(child, child)  # as the child itself does: whoever comes first
-    _say(pid=child)
+    with suppress(BrokenPipeError):  # then the input has ended too
+        _say(pid=child)
     while True:
         ready = select.select([sys.stdin, woken], [], [])[0]
         if sys.stdin in ready:

@@ -18,7 +18,8 @@ from ifmmin.parallel.supervising import GONE, Job
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What libraries read when they are loaded, which with warm supervisors is before the stage's own start."""
 IDLE: dict[tuple[str, ...], list["Supervisor"]] = defaultdict(list)
-BUSY: set["Supervisor"] = set()
+BUSY: dict[str, "Supervisor"] = {}
+"""By the key of the task, as Dask knows it."""
 
 
 class Supervisor:
@@ -88,16 +89,16 @@ def execute(job: Job, *, warm: bool) -> int:
             supervisor = idle.pop()
         except IndexError:
             supervisor = Supervisor(threads, warm=warm)
-    BUSY.add(supervisor)
+    BUSY[job.key] = supervisor
     try:
         return supervisor.run(job)
     finally:
-        BUSY.discard(supervisor)
+        del BUSY[job.key]
         if supervisor.alive():
             idle.append(supervisor)
 
 
-def stop() -> None:
-    """End whatever runs in this worker."""
-    for supervisor in list(BUSY):
+def stop(key: str) -> None:
+    """End what runs under this key, if it does: a thread of Dask's hears of no cancellation."""
+    if supervisor := BUSY.get(key):
         supervisor.process.kill()
