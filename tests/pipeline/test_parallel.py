@@ -268,7 +268,13 @@ def started(project, *arguments, command=RUN):
             stderr=log,
             env={**clean, "DVC_NO_ANALYTICS": "true"},
             start_new_session=True,
+            preexec_fn=hear_ctrl_c,
         )
+
+
+def hear_ctrl_c():
+    """Be as on a terminal: what a shell starts in the background, as .ci/run does, ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def processes():
