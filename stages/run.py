@@ -6,7 +6,6 @@ python stages/run.py --address tcp://head:8786        # workers of a Dask cluste
 python stages/run.py --slurm slurm.yaml -j 20         # workers in 20 jobs of a SLURM queue
 """
 
-import json
 import logging
 import os
 import shutil
@@ -70,18 +69,7 @@ class Workspace:
         path, guard = self.tmp / "rwlock", str(self.tmp / "rwlock.lock")
         hardlink = self.repo.config["core"].get("hardlink_lock", False)
         with self._locked(), make_lock(guard, tmp_dir=str(self.tmp), hardlink_lock=hardlink):
-            try:
-                held = json.loads(path.read_text("utf-8"))
-            except (FileNotFoundError, ValueError):
-                return
-            for paths in held.values():
-                for of, by in list(paths.items()):
-                    others = [one for one in (by if isinstance(by, list) else [by]) if HELD not in one["cmd"]]
-                    if not others:
-                        del paths[of]
-                    elif isinstance(by, list):
-                        by[:] = others
-            path.write_text(json.dumps(held), "utf-8")
+            locks.release(path, HELD)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -246,6 +246,17 @@ def test_paths_that_a_killed_driver_held_are_free_whoever_has_its_pid_now(new):
     assert json.loads(project.read(".dvc/tmp/rwlock"))["read"] == {str(project.folder / "raw"): [other]}
 
 
+def test_a_kill_while_dvc_writes_who_holds_what_is_mended(new):
+    """It writes that file in place; a later run would find it cut off."""
+    project = new()
+    (project.folder / ".dvc" / "tmp").mkdir(exist_ok=True)
+    (project.folder / ".dvc" / "tmp" / "rwlock").write_text('{"write": {"')
+
+    run(project)
+
+    assert up_to_date(project)
+
+
 def test_a_frozen_stage_is_left_to_dvc(new):
     project = new()
     run(project)

@@ -1,6 +1,7 @@
 """Locks on files, which the kernel releases when those that hold them have ended, however they end."""
 
 import fcntl
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,3 +34,27 @@ def free(path: Path) -> bool:
         except BlockingIOError:
             return False
     return True
+
+
+def release(path: Path, mine: str) -> None:
+    """Drop from DVC's record of who holds which path (`dvc.rwlock`) all whose command has `mine` in it.
+
+    DVC writes the record in place: one that a kill cut off is of no use to anybody, and is removed.
+    """
+    try:
+        held = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return
+    except ValueError:
+        path.unlink()
+        return
+    for paths in held.values():
+        for of, by in list(paths.items()):
+            others = [one for one in (by if isinstance(by, list) else [by]) if mine not in one["cmd"]]
+            if not others:
+                del paths[of]
+            elif isinstance(by, list):
+                by[:] = others
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(held), "utf-8")
+    part.replace(path)
