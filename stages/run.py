@@ -21,7 +21,7 @@ from typing import Any, Literal
 from ifmmin import entry, params
 from ifmmin.errors import UserError, one_line
 from ifmmin.parallel import clusters, locks, options
-from ifmmin.parallel.display import Display
+from ifmmin.parallel.display import Display, log_of
 from ifmmin.parallel.driving import Driver, Estimates
 from ifmmin.parallel.supervising import Job
 from ifmmin.parallel.working import THREADS
@@ -57,6 +57,7 @@ class Workspace:
         for folder in (self.logs, self.tokens):
             folder.mkdir(exist_ok=True)
         self._threads = threads
+        self._hardlink = self.repo.config["core"].get("hardlink_lock", False)
         self._stages: dict[str, Any] = {}
         self._new: dict[str, Any] = {}
         self._held: dict[str, ExitStack] = {}
@@ -67,8 +68,7 @@ class Workspace:
         from dvc.lock import make_lock
 
         path, guard = self.tmp / "rwlock", str(self.tmp / "rwlock.lock")
-        hardlink = self.repo.config["core"].get("hardlink_lock", False)
-        with self._locked(), make_lock(guard, tmp_dir=str(self.tmp), hardlink_lock=hardlink):
+        with self._locked(), make_lock(guard, tmp_dir=str(self.tmp), hardlink_lock=self._hardlink):
             locks.release(path, HELD)
 
     @contextmanager
@@ -176,13 +176,14 @@ class Workspace:
 
         stage = self._stages[name]
         reads, writes = ([of.fs_path for of in side] for side in (stage.deps, stage.outs))
-        hardlink = self.repo.config["core"].get("hardlink_lock", False)
         held = ExitStack()
-        held.enter_context(rwlock(self.repo.tmp_dir, self.repo.fs, HELD + name, reads, writes, hardlink))
+        held.enter_context(
+            rwlock(self.repo.tmp_dir, self.repo.fs, HELD + name, reads, writes, self._hardlink)
+        )
         self._held[name] = held
 
     def _log(self, name: str) -> Path:
-        return self.logs / f"{name.rpartition(':')[2]}.log"
+        return log_of(self.logs, name)
 
     def _job(self, name: str) -> Job:
         stage = self._stages[name]

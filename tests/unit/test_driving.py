@@ -26,6 +26,7 @@ class Workspace:
         return {name: set(needs) for name, needs in PLAN.items()}
 
     def prepare(self, name):
+        assert PLAN[name] <= {*self.finished, *self.how}, f"{name} before what it needs"
         if name == "train@a-1-0" and self.holds:
             self.holds -= 1
             return "held"
@@ -101,11 +102,6 @@ def test_each_stage_runs_once_and_after_what_it_needs(run):
     driver, workspace, workers, _ = run()
 
     assert sorted(workers.started) == sorted(PLAN)
-    assert all(
-        workspace.finished.index(need) < workers.started.index(name) or need in workers.started
-        for name, needs in PLAN.items()
-        for need in needs
-    )
     for name, needs in PLAN.items():
         assert all(workers.started.index(need) < workers.started.index(name) for need in needs)
     assert set(driver.fates.values()) == {"ran"}

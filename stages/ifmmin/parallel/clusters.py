@@ -172,9 +172,9 @@ def local(workers: int, *, per_gpu: int) -> Iterator[Client]:
         workers: how many.
         per_gpu: how many of them may use each GPU; the others compute on the processor what needs none.
     """
-    options = []
+    visible, options = gpus(), []
     for i in range(workers):
-        gpu = gpus()[i // per_gpu : i // per_gpu + 1]
+        gpu = visible[i // per_gpu : i // per_gpu + 1]
         own = {"resources": {GPU: 1}, "env": {"CUDA_VISIBLE_DEVICES": gpu[0]}} if gpu else {}
         options.append({"nthreads": 1, "memory_limit": 0, "dashboard": False, "silence_logs": QUIET, **own})
     with (

@@ -20,6 +20,11 @@ TAIL, LINES = 4096, 15
 """Bytes of a log that are looked at, and lines of it that are shown."""
 
 
+def log_of(logs: Path, name: str) -> Path:
+    """The file of a stage's output among those of all."""
+    return logs / f"{name.rpartition(':')[2]}.log"
+
+
 class Display:
     """Tells what becomes of stages, and shows how things stand while it is open."""
 
@@ -104,7 +109,7 @@ class Display:
 
     def log(self, name: str) -> Path:
         """Where a stage's output goes."""
-        return self._logs / f"{name.rpartition(':')[2]}.log"
+        return log_of(self._logs, name)
 
     def _tail(self, name: str) -> str:
         try:
