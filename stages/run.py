@@ -9,7 +9,6 @@ python stages/run.py --slurm slurm.yaml -j 20         # workers in 20 jobs of a 
 import logging
 import os
 import shutil
-import signal
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,7 +19,7 @@ from typing import Any, Literal
 
 from ifmmin import entry, params
 from ifmmin.errors import UserError, one_line
-from ifmmin.parallel import clusters, locks, options
+from ifmmin.parallel import clusters, interrupts, locks, options
 from ifmmin.parallel.display import Display, log_of
 from ifmmin.parallel.driving import Driver, Estimates
 from ifmmin.parallel.supervising import Job
@@ -74,7 +73,7 @@ class Workspace:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold DVC's own lock, for moments only."""
-        with self.repo.lock, self.repo.scm_context(quiet=True):
+        with self.repo.lock, interrupts.deferred(), self.repo.scm_context(quiet=True):
             yield
 
     def plan(self, targets: Sequence[str]) -> dict[str, set[str]]:
@@ -269,11 +268,6 @@ def _lockfile(stage: Any) -> Path:  # noqa: ANN401 - DVC's classes are for Works
     return Path(stage.dvcfile.path).with_suffix(".lock")
 
 
-def interrupted(signum: int, frame: object) -> None:
-    """End as by Ctrl-C."""
-    raise KeyboardInterrupt
-
-
 def rehearse(workspace: Workspace, targets: Sequence[str], display: Display) -> None:
     """Say which stages would run: those that have changed, and those that need them."""
     would: set[str] = set()
@@ -312,7 +306,5 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-            signal.signal(number, interrupted)
+    interrupts.hear()
     entry.run(main)

@@ -194,6 +194,7 @@ def local(workers: int, *, per_gpu: int) -> Iterator[Client]:
         ) as cluster,
         Client(cluster) as client,
     ):
+        client.run(working.leave_ctrl_c_to_the_driver)
         yield client
 
 
