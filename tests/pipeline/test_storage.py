@@ -18,7 +18,7 @@ def s3():
     server.start()
     host, port = server.get_host_and_port()
     address = f"http://{host}:{port}"
-    urllib.request.urlopen(urllib.request.Request(f"{address}/bucket", method="PUT")).close()  # noqa: S310
+    urllib.request.urlopen(urllib.request.Request(f"{address}/bucket", method="PUT")).close()  # noqa: S310 - our own server
     yield address
     server.stop()
 

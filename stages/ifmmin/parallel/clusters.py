@@ -268,7 +268,7 @@ def slurm(path: Path, jobs: int, logs: Path) -> Iterator[Client]:
 def _rehearse(path: Path, script: str) -> None:
     """Have SLURM say what is wrong with the jobs; otherwise they would be tried for ever."""
     said = subprocess.run(
-        ["sbatch", "--test-only"],  # noqa: S607
+        ["sbatch", "--test-only"],  # noqa: S607 - where it lies is the cluster's business
         input=script,
         capture_output=True,
         text=True,
