@@ -13,7 +13,6 @@ import argparse
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +21,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from clone import cleaned, cloned
+
 KINDS = ("driver", "worker", "supervisor", "stage", "all", "training")
 PATIENCE = 10.0  # a supervisor that loads its libraries hears no sooner that it is alone
 
@@ -151,8 +151,7 @@ def rounds(project, log, kills, draw):
                 break
             driver = start(project, log)
         check(project, log)
-        for name in ("data", "checkpoints", ".dvc/cache", ".dvc/tmp"):
-            shutil.rmtree(project / name, ignore_errors=True)
+        cleaned(project)
     return done, n_rounds
 
 
@@ -164,7 +163,7 @@ def main():
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         project, log = Path(folder, "project"), Path(folder, "log")
-        subprocess.run(["git", "clone", "-q", ROOT, project], check=True)
+        cloned(project)
         done, n_rounds = rounds(project, log, args.kills, random.Random())  # noqa: S311 - no secret hangs on it
     sys.stdout.write(f"{done.total()} kills in {n_rounds} rounds, every byte as committed: {dict(done)}\n")
 

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from clone import cloned
 
-ROOT = Path(__file__).resolve().parents[2]
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "scancel", "squeue")
 CONF = """
 ClusterName=loopback
@@ -149,7 +149,7 @@ def main():
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder, project = Path(temporary), Path(temporary, "project")
-        subprocess.run(["git", "clone", "-q", ROOT, project], check=True)
+        cloned(project)
         with cluster(folder):
             say(f"SLURM {output('sinfo', '--version').split()[1]} is up")
             say(f"jobs that are too large: {refused(project, folder)}")
