@@ -5,35 +5,76 @@ they read (the same names as in dvc.yaml, a test compares them) and are handed n
 see a read that it was not told of.
 """
 
-from collections.abc import Collection, Mapping
+import difflib
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ifmmin.errors import UserError
-from ifmmin.schema import SCRATCH, Entry, Params
+from ifmmin.schema import SCRATCH, Entry, Params, keys
 
 
 class ParamsError(UserError):
     """params.yaml holds a value that the pipeline cannot use. One line for each fault."""
 
 
-def _sentence(fault: Mapping[str, Any], path: Path) -> str:
+EXPECTED = {
+    "greater_than_equal": "expected at least {ge}",
+    "greater_than": "expected more than {gt}",
+    "less_than_equal": "expected at most {le}",
+    "less_than": "expected less than {lt}",
+    "finite_number": "expected a finite number",
+    "too_short": "expected at least {min_length} items",
+    "too_long": "expected at most {max_length} items",
+    "literal_error": "expected {expected}",
+    "string_pattern_mismatch": "expected a text that matches {pattern}",
+    "int_type": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "bool_type": "expected true or false",
+    "string_type": "expected a text",
+    "list_type": "expected a list",
+    "dict_type": "expected a group of keys",
+    "model_type": "expected a group of keys",
+    "value_error": "{error}",
+}
+"""What a fault of pydantic's is called here; the braces are its own facts."""
+
+
+def _sentence(fault: Mapping[str, Any], path: Path, within: type[BaseModel]) -> str:
     key = ".".join(str(part) for part in fault["loc"])
-    value = "" if fault["type"] in ("missing", "extra_forbidden") else f" is {fault['input']!r}"
-    problem = {"missing": "is missing", "extra_forbidden": "is not a known key"}.get(
-        fault["type"], fault["msg"]
-    )
-    return f"{path}, key {key}{value}: {problem}."
+    if fault["type"] == "missing":
+        return f"{path}, key {key}: is missing. Add it; git has its value."
+    if fault["type"] == "extra_forbidden":
+        return f"{path}, key {key}: is not a known key; {_meant(fault['loc'], within)}"
+    expected = EXPECTED.get(fault["type"], fault["msg"]).format_map(fault.get("ctx", {}))
+    return f"{path}, key {key} is {fault['input']!r}; {expected}."
+
+
+def _meant(loc: Sequence[str | int], within: type[BaseModel]) -> str:
+    """Suggest the nearest key of the same group, else the same key of another group."""
+    *above, key = (str(part) for part in loc)
+    known = keys(within)
+    siblings = [k.rpartition(".")[2] for k in known if k.split(".")[:-1] == above]
+    elsewhere = [k for k in known if k.rpartition(".")[2] == key]
+    if elsewhere and not difflib.get_close_matches(key, siblings):
+        return f"did you mean {' or '.join(elsewhere)}?"
+    return _near(key, siblings)
+
+
+def _near(key: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}."
 
 
 def _row_faults(params: Params, path: Path) -> list[str]:
     names = [name for kind in params.systems.values() for name in kind]
     faults = [
-        f"{path}, key rows: system {row!r} is under no group of systems; expected one of {', '.join(names)}."
+        f"{path}, key rows: system {row!r} is under no group of systems; {_near(row, names)}"
         for row in params.rows
         if row not in names
     ]
@@ -54,8 +95,7 @@ def _row_faults(params: Params, path: Path) -> list[str]:
         for name in sorted({n for n in parts if parts.count(n) > 1})
     ]
     faults += [
-        f"{path}, key comparison: system {name!r} is under no group of systems; expected some of "
-        f"{', '.join(names)}."
+        f"{path}, key comparison: system {name!r} is under no group of systems; {_near(name, names)}"
         for name in parts
         if name not in names
     ]
@@ -90,7 +130,9 @@ def read(path: Path, *keys: str, shown: Path | None = None) -> dict[str, Any]:
     try:
         params = Params.model_validate(content)
     except ValidationError as error:
-        raise ParamsError("\n".join(_sentence(dict(fault), name) for fault in error.errors())) from error
+        raise ParamsError(
+            "\n".join(_sentence(dict(fault), name, Params) for fault in error.errors())
+        ) from error
     faults = _row_faults(params, name)
     if faults:
         raise ParamsError("\n".join(faults))
@@ -133,14 +175,14 @@ def resolve(
             value that nobody states.
     """
     faults = [
-        f"{where}: key {key!r} is read by nothing; expected one of {', '.join(sorted({*accepts, *fit}))}."
+        f"{where}: key {key!r} is read by nothing; {_near(key, sorted({*accepts, *fit}))}"
         for key in entry
         if key not in accepts and key not in fit
     ]
     try:
         own = Entry.model_validate(dict(entry)).model_dump(include=set(entry))
     except ValidationError as error:
-        faults += [_sentence(dict(fault), Path(where)) for fault in error.errors()]
+        faults += [_sentence(dict(fault), Path(where), Entry) for fault in error.errors()]
         own = dict(entry)
     values = {**shared, **model, **fit, **own}
     faults += [

@@ -21,6 +21,7 @@ def _rising(values: list[int]) -> list[int]:
 SCRATCH = "scratch"
 """The group of systems that start from no encoders."""
 
+Distinct = (AfterValidator(_distinct), Field(json_schema_extra={"uniqueItems": True}))
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[int, Field(ge=1)]
@@ -83,7 +84,7 @@ class Model(Group):
     """Settings of the networks that several systems share."""
 
     hidden: Positive
-    kernel_heights: Annotated[list[Positive], Field(min_length=1), AfterValidator(_distinct)]
+    kernel_heights: Annotated[list[Positive], Field(min_length=1), *Distinct]
     filters: Positive
     text_dropout: Share
     missing_steps: PerModality
@@ -116,8 +117,8 @@ class Comparison(Group):
     """Who is compared with whom in Table 1."""
 
     proposed: Name
-    baselines: Annotated[list[Name], AfterValidator(_distinct)]
-    ablations: Annotated[list[Name], AfterValidator(_distinct)]
+    baselines: Annotated[list[Name], *Distinct]
+    ablations: Annotated[list[Name], *Distinct]
     on_par: Weight
 
 
@@ -137,24 +138,6 @@ class Shared(Group):
     lambda2: Weight
     K: Positive
     M: Positive
-
-
-class Params(Shared):
-    """The whole of params.yaml."""
-
-    corpus: Annotated[str, Field(pattern=r"^[^'\n]+$")]
-    folds: Annotated[list[Positive], Field(min_length=1), AfterValidator(_distinct)]
-    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)]
-    rows: Annotated[list[Name], Field(min_length=1), AfterValidator(_distinct)]
-    synthesize: Synthesize
-    split: Split
-    pretrainings: dict[Name, dict[str, Any]]
-    systems: dict[Name, dict[Name, dict[str, Any]]]
-    model: Model
-    pretrain: Fit
-    train: Fit
-    comparison: Comparison
-    figures: Figures
 
 
 class Own(Group):
@@ -183,3 +166,52 @@ Entry = create_model(
     __doc__="An entry of systems or pretrainings; values known elsewhere are held to the same range.",
     **_optional(Model, Fit, Own, Shared),
 )
+
+
+class Params(Shared):
+    """The whole of params.yaml."""
+
+    corpus: Annotated[str, Field(pattern=r"^[^'\n]+$")]
+    folds: Annotated[list[Positive], Field(min_length=1), *Distinct]
+    seeds: Annotated[list[Seed], Field(min_length=1), *Distinct]
+    rows: Annotated[list[Name], Field(min_length=1), *Distinct]
+    synthesize: Synthesize
+    split: Split
+    pretrainings: dict[Name, dict[str, Any]]
+    systems: dict[Name, dict[Name, dict[str, Any]]]
+    model: Model
+    pretrain: Fit
+    train: Fit
+    comparison: Comparison
+    figures: Figures
+
+
+def keys(group: type[BaseModel], above: str = "") -> list[str]:
+    """List the keys of a group with those of the groups in it, each below its own: a, b, b.c."""
+    found = []
+    for name, field in group.model_fields.items():
+        found.append(f"{above}{name}")
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found += keys(field.annotation, f"{above}{name}.")
+    return found
+
+
+def json_schema() -> dict[str, Any]:
+    """Say the same as a JSON schema (draft 2020-12), by which an editor completes and checks params.yaml.
+
+    Only two things are left to the pipeline: which of the known keys an entry's build reads, and that names
+    of systems agree.
+    """
+    whole, entry = Params.model_json_schema(), Entry.model_json_schema()
+    for described in entry["properties"].values():
+        del described["default"]  # None: the key may be left out
+    named = next(iter(whole["properties"]["pretrainings"]["patternProperties"]))
+    entries = {"type": "object", "patternProperties": {named: {"$ref": "#/$defs/Entry"}}}
+    groups = {"type": "object", "patternProperties": {named: entries}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **whole,
+        "title": "params.yaml",
+        "properties": {**whole["properties"], "pretrainings": entries, "systems": groups},
+        "$defs": {**whole["$defs"], **entry.pop("$defs"), "Entry": entry},
+    }

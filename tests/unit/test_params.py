@@ -50,6 +50,64 @@ def test_an_unknown_key_of_a_group_is_named_with_its_group(write_params, setting
     assert "model.hiden" in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"lamda2": 3}, "key lamda2: is not a known key; did you mean lambda2?"),
+        ({"seed": [0]}, "key seed: is not a known key; did you mean seeds?"),
+        ({"hidden": 64}, "key hidden: is not a known key; did you mean model.hidden?"),
+        (
+            {"split": {"folds_form": "rule"}},
+            "key split.folds_form: is not a known key; did you mean folds_from?",
+        ),
+        ({"split": {"xyz": 1}}, "key split.xyz: is not a known key; expected one of folds_from."),
+        ({"lr": 0.1}, "key lr: is not a known key; did you mean pretrain.lr or train.lr?"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_the_nearest_key_is_suggested(write_params, changes, sentence):
+    """One of the same group where one is near, else the same word in another group."""
+    assert any(line.endswith(sentence) for line in faults(write_params(**changes)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"lambda1": -1}, "key lambda1 is -1; expected at least 0.0."),
+        ({"lambda2": "100"}, "key lambda2 is '100'; expected a number."),
+        ({"lambda2": float("nan")}, "key lambda2 is nan; expected a finite number."),
+        ({"K": 2.5}, "key K is 2.5; expected a whole number."),
+        ({"M": "5"}, "key M is '5'; expected a whole number."),
+        ({"folds": []}, "key folds is []; expected at least 1 items."),
+        ({"folds": 1}, "key folds is 1; expected a list."),
+        ({"folds": [1, 1]}, "key folds is [1, 1]; 1 is listed twice."),
+        ({"seeds": [2**63]}, f"key seeds.0 is {2**63}; expected less than {2**63}."),
+        ({"corpus": 3}, "key corpus is 3; expected a text."),
+        ({"model": 3}, "key model is 3; expected a group of keys."),
+        ({"systems": 3}, "key systems is 3; expected a group of keys."),
+        ({"split": {"folds_from": "file"}}, "is 'file'; expected 'rule', 'pack' or 'auto'."),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_value_out_of_range_is_answered_by_what_is_expected(write_params, changes, sentence):
+    assert any(line.endswith(sentence) for line in faults(write_params(**changes)))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("transition", "no", "expected true or false."),
+        ("dropout", 1, "expected less than 1.0."),
+        ("kernel_heights", [0], "expected at least 1."),
+    ],
+)
+def test_a_value_of_a_group_is_answered_by_what_is_expected(write_params, settings, key, value, sentence):
+    [line] = faults(write_params(model={**settings["model"], key: value}))
+
+    assert f"model.{key}" in line
+    assert line.endswith(sentence)
+
+
 def test_a_missing_key_is_named(write_params, settings):
     del settings["model"]["hidden"]
 
@@ -278,6 +336,11 @@ def test_an_entry_may_state_what_nothing_else_does(resolve):
 
 def test_an_entry_s_key_that_nothing_reads_is_refused(resolve):
     with pytest.raises(ParamsError, match=r"systems\.invariant\.x: key 'lamda2' is read by nothing"):
+        resolve({"lamda2": 3})
+
+
+def test_an_entry_s_key_is_answered_by_the_nearest_that_its_build_reads(resolve):
+    with pytest.raises(ParamsError, match="did you mean lambda2"):
         resolve({"lamda2": 3})
 
 

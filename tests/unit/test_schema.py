@@ -1,0 +1,77 @@
+"""params.schema.json, by which editors complete params.yaml, says what the pipeline says."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+import params_schema
+from ifmmin import params
+from ifmmin.params import ParamsError
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMITTED = ROOT / "params.schema.json"
+
+
+@pytest.fixture(scope="module")
+def accepts():
+    schema = json.loads(COMMITTED.read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema).is_valid
+
+
+def test_the_committed_schema_is_the_one_that_the_code_gives(tmp_path):
+    params_schema.main(["--out", str(tmp_path / "schema.json")])
+
+    assert (tmp_path / "schema.json").read_text("utf-8") == COMMITTED.read_text("utf-8")
+
+
+def test_params_yaml_names_the_schema_and_fits_it(accepts):
+    text = (ROOT / "params.yaml").read_text("utf-8")
+
+    assert text.startswith(f"# yaml-language-server: $schema={COMMITTED.name}\n")
+    assert accepts(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lamda2": 3},
+        {"lambda1": -1},
+        {"lambda2": "100"},
+        {"K": 0},
+        {"K": 2.5},
+        {"M": True},
+        {"folds": []},
+        {"folds": [1, 1]},
+        {"seeds": [-1]},
+        {"corpus": ""},
+        {"rows": ["If_mmin"]},
+        {"split": {"folds_from": "files"}},
+        {"split": {}},
+        {"pretrain": {"lr": 0.1}},
+        {"systems": {"invariant": {"if_mmin": {"hidden": 0}}}},
+        {"systems": {"invariant": {"if_mmin": {"missing_steps": {"a": 1}}}}},
+    ],
+    ids=str,
+)
+def test_what_the_schema_refuses_the_pipeline_refuses(accepts, settings, write_params, changes):
+    """An entry's values are looked at when its build is known."""
+    path = write_params(**changes)
+
+    assert not accepts({**settings, **changes})
+    with pytest.raises(ParamsError):
+        resolved(path)
+
+
+def resolved(path):
+    entry = params.read(path, "systems")["systems"]["invariant"]["if_mmin"]
+    return params.resolve(entry, accepts=("hidden",), shared={}, model={}, fit={}, where="if_mmin")
+
+
+def test_a_key_that_a_new_system_alone_reads_is_accepted(accepts, settings):
+    settings["systems"]["invariant"]["mine"] = {"temperature": 2.0}
+
+    assert accepts(settings)
