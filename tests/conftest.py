@@ -16,6 +16,7 @@ from ifmmin.batches import Corpus
 from ifmmin.loading import load
 from ifmmin.nn.encoders import Encoders
 from ifmmin.nn.sequences import Sequences
+from ifmmin.training.devices import has_bf16
 
 ROOT = Path(__file__).parent.parent
 FILES = {"a": "A/comparE.h5", "v": "V/denseface.h5", "t": "L/bert_large.h5"}
@@ -24,6 +25,8 @@ LONGEST = {"v": 6, "t": 5}
 SPLITS = {"trn": "train", "val": "validation", "tst": "test"}
 
 torch.set_num_threads(1)
+
+needs_bf16 = pytest.mark.skipif(not has_bf16(), reason="this processor has no instructions for bf16")
 
 
 @dataclass

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from conftest import needs_bf16
+
 pytestmark = pytest.mark.slow
 
 EPOCHS = 40
@@ -81,6 +83,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(command, tmp_pat
     assert list((cut / "checkpoints").iterdir()) == []
 
 
+@needs_bf16
 def test_in_another_precision_it_starts_anew(command, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     finished(started(command, whole, IFMMIN_PRECISION="bf16"))

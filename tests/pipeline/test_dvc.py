@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 
+from conftest import needs_bf16
 from ifmmin import batches, systems
 from ifmmin.artifacts import features, folds, predictions, scalings, weights
 from ifmmin.nn.encoders import concatenated
@@ -287,6 +288,7 @@ def test_a_system_starts_from_the_encoders_of_its_fold(project):
     assert any(not torch.allclose(model[f"encoders.{name}"], x, atol=1e-4) for name, x in others.items())
 
 
+@needs_bf16
 def test_a_precision_that_only_pretraining_had_is_named_under_the_table(project):
     project.run("dvc", "repro", "-s", "-f", "pretrain_invariant@1-0", IFMMIN_PRECISION="bf16")
     project.run("dvc", "repro")

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from conftest import needs_bf16
 from ifmmin.errors import UserError
 from ifmmin.training import devices
 
@@ -50,6 +51,7 @@ def restored():
 PRODUCTS = (torch.backends.cuda.matmul, torch.backends.cudnn)
 
 
+@needs_bf16
 @pytest.mark.usefixtures("restored")
 def test_what_is_settled_is_what_a_result_says_of_its_run(monkeypatch):
     monkeypatch.setenv("IFMMIN_DEVICE", "cpu")
@@ -79,4 +81,19 @@ def test_tf32_without_a_gpu_is_refused(monkeypatch):
     monkeypatch.setenv("IFMMIN_PRECISION", "tf32")
 
     with pytest.raises(UserError, match=r"IFMMIN_PRECISION is 'tf32'.*the device is cpu"):
+        devices.settle(1)
+
+
+@pytest.mark.usefixtures("restored")
+def test_bf16_on_a_processor_without_it_is_refused(monkeypatch):
+    """What oneDNN says there is an error of the first LSTM."""
+    monkeypatch.setenv("IFMMIN_DEVICE", "cpu")
+    monkeypatch.setenv("IFMMIN_PRECISION", "bf16")
+
+    def refuse(*_):
+        raise RuntimeError("could not create a primitive descriptor")
+
+    monkeypatch.setattr(torch.nn.LSTM, "forward", refuse)
+
+    with pytest.raises(UserError, match="IFMMIN_PRECISION is 'bf16', for which this processor"):
         devices.settle(1)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from conftest import SIZES
+from conftest import SIZES, needs_bf16
 from ifmmin import scoring
 from ifmmin.batches import draw_masks
 from ifmmin.nn.systems import Part, Prediction
@@ -471,6 +471,7 @@ def test_masks_of_the_loop_are_those_of_the_stream_masks(corpus, fit):
     assert dict(seen(system)[1]) == expected
 
 
+@needs_bf16
 def test_a_training_in_bf16_is_finite_and_leaves_float32_weights(new_system, corpus, fit_settings):
     system = new_system()
 

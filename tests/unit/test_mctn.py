@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from conftest import SIZES, draw_sequences
+from conftest import SIZES, draw_sequences, needs_bf16
 from ifmmin.nn.sequences import Sequences
 from ifmmin.nn.systems import Batch
 from ifmmin.systems import mctn
@@ -669,6 +669,7 @@ def test_a_translator_learns_to_tell_classes_apart(corpus):
         assert history[name].iloc[-1] < 0.8 * history[name].iloc[0], name
 
 
+@needs_bf16
 def test_a_training_in_bf16_is_finite_and_leaves_float32_weights(corpus):
     system = six()
     settings = loop.Settings(1, 1, 12, 0.01, 0.9, 1.0, "warn", 1)

@@ -55,6 +55,16 @@ def model(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else ""
 
 
+def has_bf16() -> bool:
+    """Say whether this processor can run an LSTM in bf16; some have no instructions for it."""
+    try:
+        with torch.no_grad(), arithmetic(torch.device("cpu"), "bf16"):
+            torch.nn.LSTM(1, 1)(torch.zeros(1, 1, 1))
+    except RuntimeError:
+        return False
+    return True
+
+
 def settle(threads: int) -> tuple[torch.device, dict[str, Any]]:
     """Settle where and how precisely this process computes.
 
@@ -72,6 +82,11 @@ def settle(threads: int) -> tuple[torch.device, dict[str, Any]]:
         raise UserError(
             f"IFMMIN_PRECISION is 'tf32', which only a GPU of NVIDIA has, and the device is {chosen.type}. "
             "Set it to float32 or bf16, or IFMMIN_DEVICE to a GPU."
+        )
+    if name == "bf16" and chosen.type == "cpu" and not has_bf16():
+        raise UserError(
+            "IFMMIN_PRECISION is 'bf16', for which this processor has no instructions. "
+            "Set it to float32, or IFMMIN_DEVICE to a GPU."
         )
     # Both, as by default one has it and the other not.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
