@@ -1,0 +1,35 @@
+"""Where the time went. Pure: records in, table out."""
+
+from collections.abc import Collection
+
+import pandas as pd
+
+
+def summed(records: pd.DataFrame, stages: Collection[str]) -> pd.DataFrame:
+    """Add up what the runs of each stage and system took.
+
+    Args:
+        records: stage (as DVC names it, "train_invariant@if_mmin-1-0"), seconds, peak_rss_bytes, processor,
+            device, precision.
+        stages: the pipeline's stages; records of anything else are left out.
+
+    Returns:
+        what (stage and system), runs, seconds (their sum), share (of all seconds), longest (seconds),
+        peak_rss_bytes (the largest), where (processor, device and precision, several by semicolon); the most
+        seconds first.
+    """
+    parts = records["stage"].astype(str).str.extract(r"^([^@]*)(?:@(?:(.+)-)?\d+-\d+)?$")
+    own = records[parts[0].isin(stages)]
+    what = parts[0] + parts[1].radd(" ").fillna("")
+    where = own["processor"] + ", " + own["device"] + " " + own["precision"]
+    where = where.str.removesuffix(", - -")
+    table = own.assign(what=what, where=where).groupby("what", sort=False)
+    summary = table.agg(
+        runs=("seconds", "size"),
+        seconds=("seconds", "sum"),
+        longest=("seconds", "max"),
+        peak_rss_bytes=("peak_rss_bytes", "max"),
+        where=("where", lambda names: "; ".join(sorted(set(names)))),
+    )
+    summary.insert(2, "share", summary["seconds"] / summary["seconds"].sum())
+    return summary.sort_values("seconds", ascending=False, kind="stable").reset_index()
