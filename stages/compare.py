@@ -1,0 +1,110 @@
+"""Compares experiments, utterance by utterance: python stages/compare.py REV [REV ...].
+
+The first is the reference: a commit, branch, tag, experiment (`dvc exp show`), or `workspace`. With one,
+the workspace is compared with it. Prints a table for each other one and writes it, with every number, to
+ablations/. Predictions that are not here are fetched from the DVC remote.
+"""
+
+import argparse
+import shlex
+import sys
+import tempfile
+from collections.abc import Sequence
+from itertools import pairwise, product
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from ifmmin import contrast, entry
+from ifmmin.artifacts import ablations, features, folds, predictions
+from ifmmin.averaging import Runs
+from ifmmin.errors import UserError, one_line
+from ifmmin.presets import flat
+
+ROOT = Path(__file__).parents[1]
+WORKSPACE = "workspace"
+REMEDY = "Run dvc pull, or dvc repro, at that revision."
+
+
+class Revision:
+    """An experiment as git and DVC keep it."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        """Open it; what is fetched of it lies in `folder`."""
+        from dvc.api import DVCFileSystem
+        from dvc.exceptions import DvcException
+        from dvc.scm import RevError
+
+        self.name, self._folder = name, folder
+        try:
+            self._files = DVCFileSystem(str(ROOT), rev=None if name == WORKSPACE else name)
+            self._files.ls("")
+        except (DvcException, RevError) as error:
+            raise UserError(
+                f"{name}: {one_line(error)}. Expected a commit, branch, tag, experiment or {WORKSPACE}."
+            ) from error
+        self.params: dict[str, Any] = self._yaml("params.yaml")
+        command = shlex.split(self._yaml("dvc.yaml")["stages"]["aggregate"]["cmd"])
+        self._paths = dict(pairwise(command))  # as aggregate is told of them
+
+    def _yaml(self, path: str) -> Any:  # noqa: ANN401 - of any shape
+        return YAML(typ="safe", pure=True).load(self.fetch(path).read_text("utf-8"))
+
+    def fetch(self, path: str) -> Path:
+        """Bring a file here, from git, the cache or the remote."""
+        target = self._folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._files.get_file(path, str(target))
+        except OSError as error:
+            raise UserError(
+                f"{self.name}: {path} is neither in the cache nor in a remote. {REMEDY}"
+            ) from error
+        return target
+
+    def runs(self) -> Runs:
+        """The predictions of every run of its table."""
+        keys = list(product(*(self.params[key] for key in ("rows", "folds", "seeds"))))
+        for system, fold, seed in keys:
+            self.fetch(f"{self._paths['--predictions']}/{system}/{fold}-{seed}.parquet")
+        return predictions.read_all(self._folder / self._paths["--predictions"], keys)[0]
+
+    def roles(self) -> dict[int, Any]:
+        """Who does what in each fold."""
+        return {
+            fold: folds.read(self.fetch(f"{self._paths['--folds']}/{fold}.parquet"))
+            for fold in self.params["folds"]
+        }
+
+    def n_classes(self) -> int:
+        """How many classes its corpus has."""
+        path = self.fetch(f"{self._paths['--features']}/corpus.json")
+        return len(features.read_corpus(path.parent)["classes"])
+
+
+def compared(reference: Revision, other: Revision) -> tuple[str, Any]:
+    """Compare two; the text that is printed, and the table behind it."""
+    table = contrast.compared(reference.runs(), other.runs(), reference.roles(), reference.n_classes())
+    changed = contrast.changed(dict(flat(reference.params)), dict(flat(other.params)))
+    return ablations.text(table, reference.name, other.name, changed), table
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("revisions", nargs="+", metavar="REV")
+    parser.add_argument("--out", type=Path, default=ROOT / "ablations", help="folder for the tables")
+    args = parser.parse_args(argv)
+    names = args.revisions if len(args.revisions) > 1 else [*args.revisions, WORKSPACE]
+    with tempfile.TemporaryDirectory() as folder:
+        reference, *others = (Revision(name, Path(folder, str(n))) for n, name in enumerate(names))
+        for other in others:
+            text, table = compared(reference, other)
+            sys.stdout.write(text + "\n")
+            ablations.write(args.out, f"{reference.name}..{other.name}", table, text)
+
+
+if __name__ == "__main__":
+    entry.run(main)
