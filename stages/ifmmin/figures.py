@@ -46,26 +46,27 @@ def sample(keys: pd.DataFrame, n: int, generator: np.random.Generator) -> NDArra
     return np.concatenate([np.sort(generator.choice(of, min(n, len(of)), replace=False)) for of in rows])
 
 
-def figure_3a(
+def points_3a(
     keys: pd.DataFrame,
     H_prime: NDArray[np.float32],
-    run: str,
     *,
     system: str,
     utterances: int,
     seed: int,
     perplexity: float,
-) -> Figure:
-    """Draw t-SNE of H' under the six conditions, one colour each, all in one embedding and on one scale.
+) -> pd.DataFrame:
+    """Embed H' under the six conditions by t-SNE, all in one embedding.
 
     Args:
         keys: utterance_id and condition of each row.
         H_prime: (rows, 3 x hidden).
-        run: whose rows they are, for the title.
-        system: the same system's name; one that has no H' cannot be drawn.
+        system: the system's name; one that has no H' cannot be drawn.
         utterances: of each condition.
         seed: of their draw and of t-SNE.
         perplexity: of t-SNE; lowered where there are too few rows.
+
+    Returns:
+        utterance_id, condition, x, y (float32), in the order of the conditions.
 
     Raises:
         UserError: if there are no rows.
@@ -79,15 +80,25 @@ def figure_3a(
             f"{system} has no invariant features H'; expected a system that has. Check figures.system."
         )
     rows = sample(keys, utterances, np.random.default_rng(seed))
-    shown = keys.iloc[rows]
     plane = _plane(H_prime[rows], seed, perplexity)
+    shown = keys.iloc[rows][["utterance_id", "condition"]].reset_index(drop=True)
+    return shown.assign(x=plane[:, 0], y=plane[:, 1])
+
+
+def figure_3a(points: pd.DataFrame, run: str) -> Figure:
+    """Draw the points of figure 3a, one colour for each condition, all on one scale.
+
+    Args:
+        points: condition, x, y.
+        run: whose they are, for the title.
+    """
     figure = Figure(figsize=(6.4, 5.2), dpi=150, layout="constrained")
     axes = figure.subplots()
     for condition, colour in COLOURS.items():
-        points = plane[(shown["condition"] == condition).to_numpy()]
+        of = points[points["condition"] == condition]
         label = braces(condition)
-        axes.scatter(points[:, 0], points[:, 1], s=12, alpha=0.75, linewidths=0, color=colour, label=label)
-    title = f"H' of {run}: {len(rows) // len(CONDITIONS)} test utterances a condition"
+        axes.scatter(of["x"], of["y"], s=12, alpha=0.75, linewidths=0, color=colour, label=label)
+    title = f"H' of {run}: {len(points) // len(CONDITIONS)} test utterances a condition"
     axes.set(title=title, xlabel="t-SNE 1", ylabel="t-SNE 2")
     axes.set_aspect("equal", adjustable="datalim")
     axes.legend(title="available", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
@@ -104,25 +115,42 @@ def _plane(H_prime: NDArray[np.float32], seed: int, perplexity: float) -> NDArra
     return plane
 
 
-def figure_3b(histories: Mapping[tuple[str, int, int], pd.DataFrame], system: str) -> Figure:
-    """Draw L_inv over the epochs: mean over folds and seeds, band of one standard deviation.
+def lines_3b(histories: Mapping[tuple[str, int, int], pd.DataFrame], system: str) -> pd.DataFrame:
+    """Take L_inv over the epochs from the histories of one system.
 
     Args:
         histories: (system, fold, seed) to history.
         system: the one that is drawn.
 
+    Returns:
+        fold, seed, epoch, L_inv.
+
     Raises:
         UserError: if the system has no history, or no L_inv.
-
-    Source:
-        Paper, section 3.5, figure 3(b).
     """
-    runs = [table for (name, _, _), table in histories.items() if name == system]
+    runs = [
+        table.assign(fold=fold, seed=seed)
+        for (name, fold, seed), table in histories.items()
+        if name == system
+    ]
     if not runs:
         raise UserError(f"{system} is no row of the table; expected one of rows. Check figures.system.")
     if "L_inv" not in runs[0]:
         raise UserError(f"{system} has no L_inv; expected a system that has. Check figures.system.")
-    by_epoch = pd.concat(runs).groupby("epoch")["L_inv"]
+    return pd.concat(runs, ignore_index=True)[["fold", "seed", "epoch", "L_inv"]]
+
+
+def figure_3b(lines: pd.DataFrame, system: str) -> Figure:
+    """Draw L_inv over the epochs: mean over folds and seeds, band of one standard deviation.
+
+    Args:
+        lines: fold, seed, epoch, L_inv.
+        system: whose they are, for the title.
+
+    Source:
+        Paper, section 3.5, figure 3(b).
+    """
+    by_epoch = lines.groupby("epoch")["L_inv"]
     mean, spread = by_epoch.mean(), by_epoch.std(ddof=1).fillna(0)
     figure = Figure(figsize=(6.4, 4.2), dpi=150, layout="constrained")
     axes = figure.subplots()
@@ -130,7 +158,8 @@ def figure_3b(histories: Mapping[tuple[str, int, int], pd.DataFrame], system: st
         mean.index, mean - spread, mean + spread, alpha=0.25, linewidth=0, label="± one standard deviation"
     )
     axes.plot(mean.index, mean, marker="o", markersize=3, label="mean")
-    title = f"L_inv of {system}, {len(runs)} runs (folds and seeds)"
+    n_runs = len(lines[["fold", "seed"]].drop_duplicates())
+    title = f"L_inv of {system}, {n_runs} runs (folds and seeds)"
     axes.set(title=title, xlabel="epoch", ylabel="L_inv (mean over training utterances)")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)

@@ -1,7 +1,7 @@
 """Overlays on params.yaml."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,33 @@ def apply(params: Path, overlay: Path) -> None:
     with whole(params) as temporary:
         temporary.write_text(text.getvalue(), "utf-8")
         read(temporary, shown=overlay)
+
+
+def described(settings: Mapping[str, Any], folder: Path) -> str:
+    """Name the preset that params.yaml is, or the nearest with the keys in which it differs.
+
+    Args:
+        settings: the keys of params.yaml that presets set, at least.
+        folder: the presets.
+
+    Returns:
+        "paper", or "demonstration, but for folds, train.lr".
+    """
+    own, differing = dict(flat(settings)), {}
+    for path in sorted(folder.glob("*.yaml")):
+        overlay = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
+        differing[path.stem] = [key for key, value in flat(overlay) if own.get(key) != value]
+    name, keys = min(differing.items(), key=lambda item: len(item[1]))
+    return f"{name}, but for {', '.join(keys)}" if keys else name
+
+
+def flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Walk nested settings: dotted key and value; an empty group is a value."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
 
 
 def _lay(content: Any, values: Mapping[str, Any], overlay: Path, above: str) -> None:  # noqa: ANN401 - YAML

@@ -117,7 +117,7 @@ def compared(
             line = _line(runs[metric].dropna(), described, absent)
             rows.append({"other": other, "condition": condition, "metric": metric, **line})
     table = pd.DataFrame(rows, columns=[name for name in COLUMNS if name != "p_holm"])
-    return table.assign(p_holm=_holm(table["p"]))[COLUMNS]
+    return table.assign(p_holm=holm(table["p"]))[COLUMNS]
 
 
 def corrected(differences: NDArray[np.float64], ratio: float) -> Tested:
@@ -144,6 +144,36 @@ def corrected(differences: NDArray[np.float64], ratio: float) -> Tested:
     low, high = stats.t.interval(1 - LEVEL, k - 1, loc=mean, scale=error)
     p = 2 * float(stats.t.sf(abs(mean) / error, k - 1))
     return Tested(mean, float(low), float(high), p, mean / deviation)
+
+
+def with_intervals(
+    table: pd.DataFrame, scores: pd.DataFrame, folds: Mapping[int, pd.DataFrame]
+) -> pd.DataFrame:
+    """Add to Table 1 a 95 % confidence interval of each mean, by the method that tests differences.
+
+    Args:
+        table: Table 1: system, condition, wa, ua.
+        scores: system, fold, seed, condition, wa, ua; one line for each run and condition.
+        folds: fold to utterance_id and role.
+
+    Returns:
+        The table with wa_low, wa_high, ua_low, ua_high; missing for fewer than three units, and where they do
+        not differ. An end may lie outside [0, 1].
+
+    Raises:
+        ValueError: as in `compared`.
+    """
+    described = _described({int(fold) for fold in scores["fold"].unique()}, folds)
+    runs = dict(iter(scores.set_index(["fold", "seed"]).groupby(["system", "condition"])))
+    result = table.copy()
+    for metric in METRICS:
+        ends = [
+            _tested(runs[key][metric].dropna(), described) if key in runs else UNTESTED
+            for key in zip(table["system"], table["condition"], strict=True)
+        ]
+        result[f"{metric}_low"] = [end.ci_low for end in ends]
+        result[f"{metric}_high"] = [end.ci_high for end in ends]
+    return result
 
 
 def flipped(differences: NDArray[np.float64]) -> float:
@@ -231,13 +261,22 @@ def _differences(scores: pd.DataFrame, proposed: str, other: str) -> pd.DataFram
     return (ours - theirs).sort_index()
 
 
+def _units(runs: pd.Series, described: Mapping[int, _Fold]) -> NDArray[np.float64]:
+    """Average over seeds, then over folds that test the same utterances."""
+    by_fold = runs.groupby(level="fold").mean()
+    by_unit = by_fold.groupby([described[fold].unit for fold in by_fold.index])
+    return by_unit.mean().to_numpy(np.float64)
+
+
+def _tested(runs: pd.Series, described: Mapping[int, _Fold]) -> Tested:
+    ratios = [described[fold].ratio for fold in runs.index.get_level_values("fold").unique()]
+    return corrected(_units(runs, described), float(np.mean(ratios))) if ratios else UNTESTED
+
+
 def _line(runs: pd.Series, described: Mapping[int, _Fold], absent: Sequence[str]) -> dict[str, object]:
     """Fill a line from the differences of its runs, index (fold, seed)."""
-    by_fold = runs.groupby(level="fold").mean()
-    units = by_fold.groupby([described[fold].unit for fold in by_fold.index]).mean().to_numpy(np.float64)
-    ratios = [described[fold].ratio for fold in by_fold.index]
-    test = corrected(units, float(np.mean(ratios))) if ratios else UNTESTED
-    n_folds, n_seeds = len(by_fold), runs.index.get_level_values("seed").nunique()
+    units, test = _units(runs, described), _tested(runs, described)
+    n_folds, n_seeds = (runs.index.get_level_values(level).nunique() for level in ("fold", "seed"))
     if absent:
         note = f"{' and '.join(absent)}: no scores"
     elif not n_folds:
@@ -278,8 +317,8 @@ def _remarks(runs: pd.Series, described: Mapping[int, _Fold], n_folds: int, n_se
     return remarks
 
 
-def _holm(p: pd.Series) -> pd.Series:
-    """Correct the p that are there for their number; the others stay missing."""
+def holm(p: pd.Series) -> pd.Series:
+    """Correct the p that are there for their number, after Holm; the others stay missing."""
     result = p.astype(np.float64)
     there = result.notna()
     if there.any():

@@ -11,7 +11,7 @@ TOOLS = {"bokeh", "dvc-s3", "import-linter", "mypy", "pandas-stubs", "ruff", "ty
 
 def lines() -> list[str]:
     text = (ROOT / "requirements.txt").read_text("utf-8")
-    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return [line for line in text.splitlines() if line.strip() and not line.startswith(("#", "-c "))]
 
 
 def names() -> set[str]:

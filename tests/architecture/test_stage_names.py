@@ -15,7 +15,7 @@ import yaml
 
 from architecture.project import ROOT, params, stages
 
-SINGLE = ("synthesize", "ingest", "split", "configure", "aggregate", "draw")
+SINGLE = ("synthesize", "ingest", "split", "configure", "aggregate", "draw", "report")
 
 
 def expected(values: dict[str, Any]) -> list[str]:

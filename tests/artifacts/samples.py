@@ -17,6 +17,7 @@ from ifmmin.artifacts import (
     histories,
     images,
     invariants,
+    pages,
     predictions,
     printed,
     scalings,
@@ -85,7 +86,8 @@ def table():
     scored = scores()
     scored = scored[(scored["system"] == "x") | (scored["condition"] != "avt")]
     marks = pd.DataFrame([{"system": "b", "condition": "a", "wa_marks": "↑⇑", "ua_marks": "*+"}])
-    return averaging.table(scored, ["x", "b"]).merge(marks, "left").fillna({"wa_marks": "", "ua_marks": ""})
+    whole = averaging.table(scored, ["x", "b"]).merge(marks, "left").fillna({"wa_marks": "", "ua_marks": ""})
+    return whole.assign(wa_low=0.1, wa_high=np.nan, ua_low=1 / 3, ua_high=np.nan)
 
 
 def runs():
@@ -124,6 +126,8 @@ def write_tables(folder):
     tables.write_recalls(folder / "recalls.csv", averaging.recalls(runs(), CLASSES))
     tables.write_significance(folder / "significance.csv", TESTS)
     tables.write_comparison(folder / "comparison.csv", TESTS)
+    tables.write_runs(folder / "runs.json", {("x", 1, 0): RUN, ("b", 2, 3): RUN})
+    pages.write(folder / "report.html", "<p>λ</p>")
     curves.write(folder / "curves.csv", HISTORY.drop(columns="chosen"))
 
 

@@ -7,7 +7,8 @@ import pytest
 import samples
 
 from ifmmin import averaging
-from ifmmin.artifacts import tables
+from ifmmin.artifacts import curves, tables
+from ifmmin.files import ArtifactError
 
 
 def test_scores_have_a_line_for_each_run_and_condition(tmp_path):
@@ -42,18 +43,23 @@ def test_the_json_has_no_entry_for_a_missing_cell(tmp_path):
 def test_the_csv_has_the_contract_s_columns_and_empty_cells_for_what_is_missing(tmp_path):
     """x: 0.5 and 0.75 in two folds; b: one run, with marks in a, none for the full input."""
     shuffled = samples.table()[["ua_marks", "n_seeds", "system", "wa", "ua", "wa_std"]].join(
-        samples.table()[["condition", "ua_std", "n_folds", "wa_marks"]]
+        samples.table()[
+            ["condition", "ua_std", "n_folds", "wa_marks", "ua_high", "wa_low", "ua_low", "wa_high"]
+        ]
     )
 
     tables.write_table(tmp_path / "t.csv", shuffled)
 
     lines = (tmp_path / "t.csv").read_text("utf-8").splitlines()
-    assert lines[0] == "system,condition,wa,ua,wa_std,ua_std,n_folds,n_seeds,wa_marks,ua_marks"
+    intervals = f"0.1,,{1 / 3},"
+    assert lines[0] == (
+        "system,condition,wa,ua,wa_std,ua_std,n_folds,n_seeds,wa_marks,ua_marks,wa_low,wa_high,ua_low,ua_high"
+    )
     assert lines[1].startswith("x,average,0.625,0.2083333333333333")
-    assert lines[1].endswith(",2,1,,")
-    assert lines[9] == f"b,average,{1 / 3},{1 / 3 / 3},,,1,1,,"
-    assert lines[10] == f"b,a,{1 / 3},{1 / 3 / 3},,,1,1,↑⇑,*+"
-    assert lines[16] == "b,avt,,,,,0,0,,"
+    assert lines[1].endswith(f",2,1,,,{intervals}")
+    assert lines[9] == f"b,average,{1 / 3},{1 / 3 / 3},,,1,1,,,{intervals}"
+    assert lines[10] == f"b,a,{1 / 3},{1 / 3 / 3},,,1,1,↑⇑,*+,{intervals}"
+    assert lines[16] == f"b,avt,,,,,0,0,,,{intervals}"
 
 
 def test_confusions_have_a_line_for_each_pair_of_classes(tmp_path):
@@ -104,3 +110,42 @@ def test_tests_and_comparison_are_written_as_they_come(tmp_path, write):
         f"mmin,{1 / 3},",
         'mctn,,"λ, one fold"',
     ]
+
+
+def test_a_table_reads_back_the_same_with_its_empty_cells(tmp_path):
+    tables.write_table(tmp_path / "t.csv", samples.table())
+
+    pd.testing.assert_frame_equal(
+        tables.read(tmp_path / "t.csv", "table"), samples.table(), check_dtype=False
+    )
+
+
+def test_a_table_of_other_columns_is_named(tmp_path):
+    tables.write_scores(tmp_path / "t.csv", samples.scores())
+
+    with pytest.raises(
+        ArtifactError, match=r"t\.csv: columns are system, fold.*expected system, condition, wa"
+    ):
+        tables.read(tmp_path / "t.csv", "table")
+
+
+def test_how_runs_were_made_reads_back_the_same(tmp_path):
+    made = {("x", 1, 0): samples.RUN, ("b", 2, 3): {**samples.RUN, "pretrained": None}}
+
+    tables.write_runs(tmp_path / "runs.json", made)
+
+    assert tables.read_runs(tmp_path / "runs.json") == made
+
+
+@pytest.mark.parametrize(
+    ("name", "column"), [("curves", "validation_ua"), ("fig3a", "x"), ("fig3b", "L_inv")]
+)
+def test_curves_without_a_column_are_named(tmp_path, name, column):
+    table = pd.DataFrame({c: [1] for c in curves.REQUIRED[name]})
+    curves.write(tmp_path / "c.csv", table)
+    pd.testing.assert_frame_equal(curves.read(tmp_path / "c.csv", name), table)
+
+    curves.write(tmp_path / "c.csv", table.drop(columns=column))
+
+    with pytest.raises(ArtifactError, match=f"column '{column}' is missing"):
+        curves.read(tmp_path / "c.csv", name)

@@ -13,7 +13,8 @@ SIX = ["a", "v", "t", "av", "at", "vt"]
 
 def keys(n):
     """N utterances in each of seven conditions."""
-    return pd.DataFrame({"condition": np.repeat([*SIX, "avt"], n)})
+    names = [f"u{i}" for i in range(n)] * 7
+    return pd.DataFrame({"utterance_id": names, "condition": np.repeat([*SIX, "avt"], n)})
 
 
 def test_a_sample_has_n_different_rows_of_each_of_the_six_conditions_and_none_of_the_full_input():
@@ -83,7 +84,7 @@ def test_curves_of_systems_with_other_losses_leave_those_empty():
 
 def test_figure_3b_draws_the_mean_and_a_band_of_one_deviation_of_one_system():
     """Epoch 1: 4, 6: 5 and sqrt 2; epoch 2: 2, 5: 3.5 and sqrt 4.5."""
-    axes = figures.figure_3b(RUNS, "x").axes[0]
+    axes = figures.figure_3b(figures.lines_3b(RUNS, "x"), "x").axes[0]
 
     line = axes.lines[0]
     np.testing.assert_allclose(line.get_xdata(), [1, 2])
@@ -94,8 +95,14 @@ def test_figure_3b_draws_the_mean_and_a_band_of_one_deviation_of_one_system():
         np.testing.assert_allclose([edges.min(), edges.max()], [mean - sd, mean + sd])
 
 
+def test_the_lines_of_figure_3b_are_those_of_one_system_run_by_run():
+    lines = figures.lines_3b(RUNS, "x")
+
+    assert lines.to_dict("split")["data"] == [[1, 0, 1, 4.0], [1, 0, 2, 2.0], [2, 0, 1, 6.0], [2, 0, 2, 5.0]]
+
+
 def test_figure_3b_of_a_single_run_is_its_curve():
-    axes = figures.figure_3b(RUNS, "b").axes[0]
+    axes = figures.figure_3b(figures.lines_3b(RUNS, "b"), "b").axes[0]
 
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [1])
 
@@ -104,18 +111,16 @@ def test_figure_3b_of_a_system_that_is_no_row_or_has_no_l_inv_is_refused():
     runs = {("mmin", 1, 0): history(3.0).rename(columns={"L_inv": "L_cycle"})}
 
     with pytest.raises(UserError, match="if_mmin is no row of the table; expected one of rows"):
-        figures.figure_3b(runs, "if_mmin")
+        figures.lines_3b(runs, "if_mmin")
     with pytest.raises(UserError, match="mmin has no L_inv; expected a system that has"):
-        figures.figure_3b(runs, "mmin")
+        figures.lines_3b(runs, "mmin")
 
 
 def figure_3a(H_prime, n, utterances=100):
     """Draw n rows in each of the six conditions, and n of the full input behind them."""
     H_prime = np.concatenate([H_prime, H_prime[:n]]).astype(np.float32)
-    figure = figures.figure_3a(
-        keys(n), H_prime, "x, fold 1, seed 0", system="x", utterances=utterances, seed=0, perplexity=30
-    )
-    return figure.axes[0]
+    points = figures.points_3a(keys(n), H_prime, system="x", utterances=utterances, seed=0, perplexity=30)
+    return figures.figure_3a(points, "x, fold 1, seed 0").axes[0]
 
 
 def test_figure_3a_shows_as_many_points_of_each_condition_as_asked():
@@ -125,9 +130,20 @@ def test_figure_3a_shows_as_many_points_of_each_condition_as_asked():
     assert "7 test utterances" in axes.get_title()
 
 
+def test_the_points_of_figure_3a_name_their_utterances():
+    H_prime = np.random.default_rng(0).standard_normal((70, 9)).astype(np.float32)
+
+    points = figures.points_3a(keys(10), H_prime, system="x", utterances=4, seed=0, perplexity=5)
+
+    assert list(points.columns) == ["utterance_id", "condition", "x", "y"]
+    assert points["condition"].tolist() == [c for c in SIX for _ in range(4)]
+    drawn = figures.sample(keys(10), 4, np.random.default_rng(0))
+    assert points["utterance_id"].tolist() == keys(10)["utterance_id"].iloc[drawn].tolist()
+
+
 def test_figure_3a_of_a_system_without_invariant_features_names_it():
     with pytest.raises(ValueError, match="x has no invariant features"):
-        figures.figure_3a(keys(0), np.empty((0, 0)), "x", system="x", utterances=7, seed=0, perplexity=30)
+        figures.points_3a(keys(0), np.empty((0, 0)), system="x", utterances=7, seed=0, perplexity=30)
 
 
 def test_figure_3a_shows_every_point_of_each_condition_in_a_colour_of_its_own():

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
@@ -148,3 +149,19 @@ def test_every_committed_preset_gives_valid_parameters(copy, preset):
     presets.apply(copy, preset)
 
     params.read(copy)
+
+
+@pytest.mark.parametrize("name", ["demonstration", "paper", "paper_literal", "released_code"])
+def test_a_preset_is_recognised(copy, name):
+    folder = ROOT / "presets"
+    presets.apply(Path(copy), folder / f"{name}.yaml")
+
+    assert presets.described(yaml.safe_load(Path(copy).read_text("utf-8")), folder) == name
+
+
+def test_what_differs_from_the_nearest_preset_is_named(settings):
+    settings["folds"] = [1, 2, 3]
+    settings["train"]["lr"] = 0.5
+    settings["lambda2"] = 3
+
+    assert presets.described(settings, ROOT / "presets") == "demonstration, but for folds, train.lr"

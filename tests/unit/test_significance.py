@@ -579,3 +579,46 @@ def test_the_footnote_names_the_one_reason_why_no_run_can_be_compared():
 
 def test_there_is_no_footnote_where_nothing_is_compared():
     assert significance.footnote(compared({("x", 1, 0): 0.5}, others=[])) == []
+
+
+def test_an_interval_of_a_mean_is_that_of_the_corrected_test():
+    """0.5, 0.6, 0.7: 0.6 give or take 4.302653 (t, two degrees of freedom) 0.1 sqrt(1/3 + 1/6)."""
+    runs = scores({("x", 1, 0): 0.5, ("x", 2, 0): 0.6, ("x", 3, 0): 0.7, ("y", 1, 0): 0.5, ("y", 2, 0): 0.6})
+    table = pd.DataFrame(
+        {"system": ["x", "y", "x", "z"], "condition": ["a", "a", "avt", "a"], "wa": 0.6, "ua": 0.15}
+    )
+
+    result = significance.with_intervals(table, runs, FOLDS)
+
+    half = 4.302653 * 0.1 * math.sqrt(1 / 3 + 1 / 6)
+    for row in (0, 2):
+        ends = result.loc[row, ["wa_low", "wa_high", "ua_low", "ua_high"]].to_numpy(float)
+        np.testing.assert_allclose(
+            ends, [0.6 - half, 0.6 + half, 0.15 - half / 4, 0.15 + half / 4], atol=1e-7
+        )
+    assert result.loc[[1, 3], ["wa_low", "wa_high", "ua_low", "ua_high"]].isna().all(axis=None)
+
+
+def test_seeds_of_a_fold_and_folds_of_the_same_test_utterances_count_once():
+    """Two seeds average to the one value above; fold 4 tests what fold 3 tests, with the same score."""
+    once = scores({("x", 1, 0): 0.5, ("x", 2, 0): 0.6, ("x", 3, 0): 0.7})
+    more = scores(
+        {
+            ("x", 1, 0): 0.4,
+            ("x", 1, 1): 0.6,
+            ("x", 2, 0): 0.6,
+            ("x", 2, 1): 0.6,
+            ("x", 3, 0): 0.7,
+            ("x", 3, 1): 0.7,
+            ("x", 4, 0): 0.7,
+            ("x", 4, 1): 0.7,
+        }
+    )
+    table = pd.DataFrame({"system": ["x"], "condition": ["a"], "wa": [0.6], "ua": [0.15]})
+
+    ends = [
+        significance.with_intervals(table, runs, {**SIXTH, 4: SIXTH[3]})[["wa_low", "wa_high"]].to_numpy()
+        for runs in (once, more)
+    ]
+
+    np.testing.assert_allclose(ends[1], ends[0], atol=1e-12)

@@ -1,18 +1,39 @@
-"""Training curves of all systems, for `dvc plots`.
+"""What the figures show, as numbers.
 
     metrics/curves.csv   system, epoch, and the mean over folds and seeds of each column of the histories
                          (without chosen)
+    metrics/fig3a.csv    utterance_id, condition, x, y: the points of figure 3a
+    metrics/fig3b.csv    fold, seed, epoch, L_inv: the lines whose mean figure 3b shows
 
-Written by draw.
+Written by draw. Read by report; the curves by `dvc plots` too.
 """
 
 from pathlib import Path
 
 import pandas as pd
 
-from ifmmin.files import write_csv
+from ifmmin.files import ArtifactError, write_csv
+
+REQUIRED = {
+    "curves": ("system", "epoch", "L", "validation_L_cls", "validation_ua"),
+    "fig3a": ("utterance_id", "condition", "x", "y"),
+    "fig3b": ("fold", "seed", "epoch", "L_inv"),
+}
 
 
 def write(path: Path, curves: pd.DataFrame) -> None:
-    """Write the curves."""
+    """Write one of them."""
     write_csv(path, curves)
+
+
+def read(path: Path, name: str) -> pd.DataFrame:
+    """Read one of them, by its name in REQUIRED.
+
+    Raises:
+        ArtifactError: if a column is missing.
+    """
+    table = pd.read_csv(path)
+    missing = [column for column in REQUIRED[name] if column not in table]
+    if missing:
+        raise ArtifactError(f"{path}: column {missing[0]!r} is missing. Rerun draw.")
+    return table

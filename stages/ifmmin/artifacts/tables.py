@@ -4,10 +4,11 @@
                               (condition "average": mean of the six)
     metrics/table1.json       system -> condition -> {ua, wa}; systems in row order, average first, avt last;
                               unrounded; a condition that a system does not predict has no entry
-    metrics/table1.csv        system, condition, wa, ua, wa_std, ua_std, n_folds, n_seeds, wa_marks, ua_marks:
-                              a line for each system and condition in the same order; numbers empty and counts
-                              0 where a system does not predict a condition; deviations empty for one run;
-                              marks as printed ("↑⇑", "*+"), empty for none
+    metrics/table1.csv        system, condition, wa, ua, wa_std, ua_std, n_folds, n_seeds, wa_marks, ua_marks,
+                              wa_low, wa_high, ua_low, ua_high: a line for each system and condition in the
+                              same order; numbers empty and counts 0 where a system does not predict a
+                              condition; deviations empty for one run; marks as printed ("↑⇑", "*+"), empty
+                              for none; ends of a 95 % interval, empty for fewer than three folds
     metrics/confusion.csv     system, condition, actual, predicted, count, share: a line for each pair of
                               classes, by name, of each condition that a system predicts; over all folds and
                               seeds; share of the utterances of the actual class, empty where it has none
@@ -15,8 +16,11 @@
                               the classes is the UA of Table 1
     metrics/significance.csv  the tests of one system against another, as the stage computes them
     metrics/comparison.csv    Table 1 beside the paper's, as the stage computes it
+    metrics/runs.json         runs: system, fold, seed of each, and what its predictions say of how it was
+                              made: pretrained (null without pretraining), trained and evaluated, each with
+                              device and precision; collapsed, the encoders that did
 
-wa, ua, recall and share in [0, 1]. Written by aggregate.
+wa, ua, recall and share in [0, 1]. Written by aggregate. Read by report.
 """
 
 from collections.abc import Mapping
@@ -25,25 +29,40 @@ from typing import Any
 
 import pandas as pd
 
-from ifmmin.files import write_csv, write_json
+from ifmmin.files import ArtifactError, read_json, write_csv, write_json
 
-TABLE = [
-    "system",
-    "condition",
-    "wa",
-    "ua",
-    "wa_std",
-    "ua_std",
-    "n_folds",
-    "n_seeds",
-    "wa_marks",
-    "ua_marks",
-]
+COLUMNS = {
+    "scores": ["system", "fold", "seed", "condition", "wa", "ua"],
+    "table": [
+        *(
+            "system",
+            "condition",
+            "wa",
+            "ua",
+            "wa_std",
+            "ua_std",
+            "n_folds",
+            "n_seeds",
+            "wa_marks",
+            "ua_marks",
+        ),
+        *("wa_low", "wa_high", "ua_low", "ua_high"),
+    ],
+    "confusion": ["system", "condition", "actual", "predicted", "count", "share"],
+    "recalls": ["system", "condition", "class", "recall"],
+    "significance": [
+        *("other", "condition", "metric", "n_folds", "n_seeds", "difference", "ci_low", "ci_high"),
+        *("p", "p_holm", "effect_size", "note"),
+    ],
+    "comparison": ["system", "condition", "metric", "ours", "paper", "difference", "note"],
+}
+TEXTS = ("wa_marks", "ua_marks", "note")
+"""Columns in which empty is a text, not a missing number."""
 
 
 def write_scores(path: Path, scores: pd.DataFrame) -> None:
     """Write the scores of every run."""
-    write_csv(path, scores[["system", "fold", "seed", "condition", "wa", "ua"]])
+    write_csv(path, scores[COLUMNS["scores"]])
 
 
 def write_nested(path: Path, nested: Mapping[str, Any]) -> None:
@@ -53,17 +72,17 @@ def write_nested(path: Path, nested: Mapping[str, Any]) -> None:
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write table1.csv."""
-    write_csv(path, table[TABLE])
+    write_csv(path, table[COLUMNS["table"]])
 
 
 def write_confusions(path: Path, confusions: pd.DataFrame) -> None:
     """Write what each system takes each class for."""
-    write_csv(path, confusions[["system", "condition", "actual", "predicted", "count", "share"]])
+    write_csv(path, confusions[COLUMNS["confusion"]])
 
 
 def write_recalls(path: Path, recalls: pd.DataFrame) -> None:
     """Write the recall of each class."""
-    write_csv(path, recalls[["system", "condition", "class", "recall"]])
+    write_csv(path, recalls[COLUMNS["recalls"]])
 
 
 def write_significance(path: Path, tests: pd.DataFrame) -> None:
@@ -74,3 +93,30 @@ def write_significance(path: Path, tests: pd.DataFrame) -> None:
 def write_comparison(path: Path, comparison: pd.DataFrame) -> None:
     """Write Table 1 beside the paper's."""
     write_csv(path, comparison)
+
+
+def write_runs(path: Path, made: Mapping[tuple[str, int, int], Mapping[str, Any]]) -> None:
+    """Write how each run, (system, fold, seed), was made."""
+    runs = [{"system": s, "fold": f, "seed": n, **facts} for (s, f, n), facts in made.items()]
+    write_json(path, {"runs": runs})
+
+
+def read(path: Path, name: str) -> pd.DataFrame:
+    """Read one of the CSVs, by its name in COLUMNS.
+
+    Raises:
+        ArtifactError: if its columns are others.
+    """
+    table = pd.read_csv(path)
+    if list(table.columns) != COLUMNS[name]:
+        raise ArtifactError(
+            f"{path}: columns are {', '.join(table.columns)}; expected {', '.join(COLUMNS[name])}. "
+            "Rerun aggregate."
+        )
+    return table.fillna({column: "" for column in TEXTS if column in table})
+
+
+def read_runs(path: Path) -> dict[tuple[str, int, int], dict[str, Any]]:
+    """Read how each run, (system, fold, seed), was made."""
+    runs = read_json(path, "Rerun aggregate.").get("runs", [])
+    return {(run.pop("system"), run.pop("fold"), run.pop("seed")): run for run in runs}

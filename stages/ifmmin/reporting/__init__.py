@@ -1,0 +1,1 @@
+"""The page: what its charts show, and how it is laid out."""

@@ -1,0 +1,139 @@
+"""The report as a person meets it: opened from disk in a browser, without a network."""
+
+import json
+import re
+import shutil
+
+import pandas as pd
+import pytest
+from playwright.sync_api import sync_playwright
+
+pytestmark = pytest.mark.slow
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+DASH = "\N{EN DASH}"
+CHARTS = ("bars", "paper", "confusion", "curves", "fig3a", "fig3b", "runs")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if BROWSER is None:
+        pytest.skip("there is no Chromium on the PATH")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser, reproduced, request):
+    """The page, all charts drawn, what it complained of and what it asked for."""
+    context = browser.new_context(offline=True, **getattr(request, "param", {}))
+    page = context.new_page()
+    page.complaints, page.asked = [], []
+    page.on("console", lambda said: page.complaints.append(said.text))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("request", lambda asked: page.asked.append(asked.url))
+    page.goto((reproduced.folder / "metrics/report.html").as_uri())
+    for name in CHARTS:
+        page.wait_for_selector(f"#chart-{name} svg .mark-group, #chart-{name} svg path")
+    yield page
+    context.close()
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        {"viewport": {"width": 1280, "height": 900}},
+        {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"},
+    ],
+    indirect=True,
+    ids=["desktop", "phone"],
+)
+def test_it_loads_alone_without_a_complaint_and_fits_the_window(opened):
+    assert opened.complaints == []
+    assert len(opened.asked) == 1
+    assert opened.asked[0].startswith("file:")
+    width, window = opened.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+    assert width <= window
+    for name in CHARTS:
+        box = opened.locator(f"#chart-{name} svg").bounding_box()
+        assert 0.8 * (window - 80) < box["width"] <= window, name
+
+
+def test_every_cell_is_that_of_table1_json(opened, reproduced):
+    nested = json.loads(reproduced.read("metrics/table1.json"))
+    cells = opened.locator("td[data-system]").evaluate_all(
+        "all => all.map(td => [td.dataset.system, td.dataset.condition, td.dataset.metric, td.textContent])"
+    )
+
+    shown = {(system, condition, metric): text for system, condition, metric, text in cells}
+    assert len(shown) == len(cells) == len(nested) * 8 * 2
+    for (system, condition, metric), text in shown.items():
+        if condition in nested[system]:
+            expected = f"{nested[system][condition][metric]:.4f}"
+            assert re.match(r"\d\.\d{4}", text)[0] == expected, (system, condition, metric)
+        else:
+            assert text == DASH
+
+
+def test_a_generated_corpus_is_called_so(opened):
+    assert "never shows that a system is better" in opened.locator("#synthetic").text_content()
+
+
+def test_the_selectors_of_the_confusion_matrix_choose_what_is_shown(opened, reproduced):
+    table = pd.read_csv(reproduced.folder / "metrics/confusion.csv")
+    chart = opened.locator("#chart-confusion")
+
+    for system, condition in (("if_mmin", "{v,t}"), ("late_fusion_floor", "{a,v,t}")):
+        chart.locator("select").nth(0).select_option(system)
+        chart.locator("select").nth(1).select_option(condition)
+        opened.wait_for_timeout(300)
+
+        code = "".join(re.findall(r"\w", condition))
+        rows = table[(table["system"] == system) & (table["condition"] == code)]
+        shown = chart.locator("svg .mark-text text").all_text_contents()
+        numbers = [text for text in shown if text.endswith("%")]
+        assert sorted(numbers) == sorted(f"{share:.0%}" for share in rows["share"])
+
+
+def test_the_selector_of_the_bars_chooses_the_metric(opened, reproduced):
+    """The bar's own description, which a screen reader reads, has the number."""
+    nested = json.loads(reproduced.read("metrics/table1.json"))
+    chart = opened.locator("#chart-bars")
+
+    for metric in ("WA", "UA"):
+        chart.locator("select").select_option(metric)
+        opened.wait_for_timeout(300)
+
+        bars = chart.locator("svg .mark-rect path[aria-label]").evaluate_all(
+            "all => all.map(bar => bar.getAttribute('aria-label'))"
+        )
+        expected = nested["if_mmin"]["vt"][metric.lower()]
+        [label] = [bar for bar in bars if "system: if_mmin;" in bar and "condition: {v,t};" in bar]
+        assert f"metric: {metric}" in label
+        assert float(re.search(r"mean: ([\d.]+)", label)[1]) == pytest.approx(expected, abs=5e-5)
+        assert len(bars) == sum(len(cells) for cells in nested.values())
+
+
+def test_the_settings_that_made_it_are_named(opened):
+    facts = dict(
+        zip(
+            opened.locator("#facts dt").all_text_contents(),
+            opened.locator("#facts dd").all_text_contents(),
+            strict=True,
+        )
+    )
+
+    assert facts["lambda2"] == "100.0"
+    assert facts["folds"] == "1, 2"
+    assert facts["device and precision"] == "cpu float32"
+    assert "torch 2.13.0" in facts["versions"]
+    assert facts["preset"].startswith("demonstration, but for ")
+
+
+def test_a_setting_of_a_figure_draws_it_anew_and_with_it_the_page(project):
+    ran = project.stages_run("exp", "run", "-S", "figures.perplexity=31")
+
+    assert ran == ["draw", "report"]
+    assert "31" in project.read("metrics/report.html").split("figures.perplexity")[1][:60]

@@ -1,0 +1,239 @@
+"""The report's page and charts, from tables made by hand."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ifmmin.reporting import charts, page
+
+CONDITIONS = ["average", "a", "v", "t", "av", "at", "vt", "avt"]
+CORPUS = {"name": "corpus <b>&", "classes": ["angry", "sad"], "synthetic": True, "iemocap": False}
+GIVEN = {
+    "compared": {"proposed": "ours", "baselines": ["base"], "ablations": [], "on_par": 0.01},
+    "params": {"lambda2": 100.0, "model.missing_steps.a": 1},
+}
+
+
+def table():
+    """Ours, a baseline and a reference; the reference does not predict from the full input."""
+    rows = [
+        (
+            system,
+            c,
+            wa,
+            wa / 2,
+            0.0125,
+            np.nan,
+            3,
+            2,
+            "↑" if system == "ours" else "",
+            "",
+            0.1,
+            0.9,
+            np.nan,
+            np.nan,
+        )
+        for system, wa in (("ours", 0.61804), ("base", 0.5), ("floor", 0.25))
+        for c in CONDITIONS
+    ]
+    made = pd.DataFrame(
+        rows,
+        columns=[
+            *["system", "condition", "wa", "ua", "wa_std", "ua_std", "n_folds", "n_seeds"],
+            "wa_marks",
+            "ua_marks",
+            "wa_low",
+            "wa_high",
+            "ua_low",
+            "ua_high",
+        ],
+    )
+    made.loc[made.index[-1], ["wa", "ua", "wa_std"]] = np.nan
+    return made
+
+
+def differences():
+    rows = [
+        ("base", c, m, 3, 2, 0.1, 0.05, 0.15, 0.001, 0.01 if c == "a" else 0.2, 2.0, "a note")
+        for c in CONDITIONS[:-1]
+        for m in ("wa", "ua")
+    ]
+    columns = "other condition metric n_folds n_seeds difference ci_low ci_high p p_holm effect_size note"
+    return pd.DataFrame(rows, columns=columns.split())
+
+
+def comparison():
+    return pd.DataFrame(
+        {
+            "system": ["ours", "base"],
+            "condition": ["a", "average"],
+            "metric": ["wa", "ua"],
+            "ours": [0.61804, np.nan],
+            "paper": [0.6, 0.5],
+            "difference": [0.01804, np.nan],
+            "note": ["", "no run of ours"],
+        }
+    )
+
+
+def tables():
+    pairs = [(s, c, x, y) for s in ("ours", "base") for c in ("a", "avt") for x in "pq" for y in "pq"]
+    return {
+        "table": table(),
+        "significance": differences(),
+        "comparison": comparison(),
+        "scores": pd.DataFrame(
+            {"system": "ours", "fold": [1, 2], "seed": 0, "condition": "a", "wa": 0.5, "ua": [0.25, 0.75]}
+        ),
+        "confusion": pd.DataFrame(pairs, columns=["system", "condition", "actual", "predicted"]).assign(
+            count=1, share=0.5
+        ),
+        "curves": pd.DataFrame(
+            {
+                "system": "ours",
+                "epoch": [1, 2],
+                "L": [2.0, 1.0],
+                "validation_L_cls": 1.0,
+                "validation_ua": 0.5,
+            }
+        ),
+        "fig3a": pd.DataFrame({"utterance_id": ["u"], "condition": ["a"], "x": [1.0], "y": [2.0]}),
+        "fig3b": pd.DataFrame({"fold": [1, 1], "seed": 0, "epoch": [1, 2], "L_inv": [2.0, 1.0]}),
+    }
+
+
+@pytest.fixture(scope="module")
+def text():
+    return page.html(
+        tables(),
+        {"bars": {"mark": "</script><b>"}},
+        corpus=CORPUS,
+        below=["A note & more."],
+        facts={"preset": "paper"},
+        **GIVEN,
+    )
+
+
+def cells(text, table_id):
+    """(system, condition, metric) to what stands in the cell, in the order of the table."""
+    part = text.split(f'<table id="{table_id}"')[1].split("</table>")[0]
+    found = re.findall(r'<td data-system="(\w+)" data-condition="(\w+)" data-metric="(\w+)">(.*?)</td>', part)
+    return {tuple(key): value for *key, value in found}
+
+
+def test_every_cell_stands_under_its_head_with_mark_and_spread(text):
+    shown = cells(text, "table1")
+
+    assert list(shown) == [(s, c, m) for s in ("ours", "base") for c in CONDITIONS for m in ("wa", "ua")]
+    assert shown["ours", "v", "wa"] == "0.6180↑<small>±0.013</small>"
+    assert shown["ours", "v", "ua"] == "0.3090"
+
+
+def test_a_system_without_a_part_in_the_comparison_stands_apart_and_a_missing_cell_is_a_dash(text):
+    shown = cells(text, "references")
+
+    assert {system for system, _, _ in shown} == {"floor"}
+    assert shown["floor", "avt", "wa"] == "\N{EN DASH}"
+
+
+def test_a_difference_that_holds_after_holm_has_a_dagger(text):
+    shown = cells(text, "table1")
+
+    assert [key for key, value in shown.items() if "†" in value] == [("base", "a", "wa"), ("base", "a", "ua")]
+    assert "† differs from ours" in text
+
+
+def test_where_nothing_holds_no_dagger_is_explained():
+    none = {**tables(), "significance": differences().assign(p=np.nan, p_holm=np.nan, difference=np.nan)}
+
+    text = page.html(none, {}, corpus=CORPUS, below=[], facts={}, **GIVEN)
+
+    assert "†" not in text.split("<script>")[0]
+    assert "nan" not in text.split("<script>")[0]
+
+
+def test_a_generated_corpus_is_called_generated_and_another_is_not(text):
+    real = page.html(tables(), {}, corpus={**CORPUS, "synthetic": False}, below=[], facts={}, **GIVEN)
+
+    assert "The corpus is generated" in text
+    assert "generated" not in real.split("<script>")[0]
+
+
+def test_names_cannot_break_out_of_the_page(text):
+    """Of the corpus, and of what stands in the charts."""
+    assert "corpus &lt;b&gt;&amp;" in text
+    assert "</script><b>" not in text
+
+
+def test_the_page_names_all_settings_and_no_other_address(text):
+    assert "<dt>preset</dt><dd>paper</dd>" in text
+    assert '<th scope="row">model.missing_steps.a</th><td class="left">1</td>' in text
+    outside = text.split("<script>")[0]
+    assert not re.search(r"""(?:src|href)=["'](?!data:)""", outside)
+
+
+def test_versions_are_those_of_the_first_part():
+    text = "# Run time\nnumpy==2.4.6\ntorch==2.13.0\n# Development: tests\npytest==9\n"
+
+    assert page.pinned(text) == {"numpy": "2.4.6", "torch": "2.13.0"}
+
+
+def test_devices_and_precisions_are_named_once_each():
+    cpu, gpu = {"device": "cpu", "precision": "float32"}, {"device": "cuda", "precision": "bf16"}
+    made = {
+        ("x", 1, 0): {"pretrained": gpu, "trained": cpu, "evaluated": cpu, "collapsed": []},
+        ("y", 1, 0): {"pretrained": None, "trained": cpu, "evaluated": cpu, "collapsed": []},
+    }
+
+    assert page.made_on(made) == "cpu float32, cuda bf16"
+
+
+def specified():
+    return charts.specifications(tables(), systems=["ours", "base", "floor"], drawn="ours")
+
+
+def data(specification):
+    """The rows of a chart's only data set."""
+    [rows] = specification["datasets"].values()
+    return pd.DataFrame(rows)
+
+
+def test_bars_have_the_interval_where_there_is_one_and_else_one_deviation_to_each_side():
+    """WA: 0.1 to 0.9 as given. UA has neither; the reference's full input has no bar."""
+    rows = data(specified()["bars"]).set_index(["system", "condition", "metric"])
+
+    assert rows.loc[("ours", "{a,v}", "WA"), ["mean", "low", "high"]].tolist() == [0.61804, 0.1, 0.9]
+    assert rows.loc[("ours", "{a,v}", "UA"), ["mean", "low", "high"]].tolist() == [0.30902] * 3
+    assert ("floor", "{a,v,t}", "WA") not in rows.index
+    without = {**tables(), "table": table().assign(wa_low=np.nan, wa_high=np.nan)}
+    bars = charts.specifications(without, systems=["ours"], drawn="ours")["bars"]
+    ends = data(bars).set_index(["system", "condition", "metric"]).loc[("ours", "{a}", "WA"), ["low", "high"]]
+    assert ends.tolist() == pytest.approx([0.61804 - 0.0125, 0.61804 + 0.0125])
+
+
+def test_selectors_offer_what_is_there():
+    chosen = {
+        parameter["name"]: (parameter["value"], parameter["bind"]["options"])
+        for parameter in specified()["confusion"]["params"]
+        if "options" in parameter.get("bind", {})
+    }
+
+    assert chosen["confusion_system"] == ("ours", ["ours", "base", "floor"])
+    assert chosen["confusion_condition"] == ("{a}", ["{a}", "{a,v,t}"])
+
+
+def test_a_system_has_the_same_colour_in_every_chart():
+    scales = [
+        layer["encoding"]["color"]["scale"]
+        for layer in (specified()["bars"]["layer"][0], specified()["curves"])
+    ]
+
+    assert scales[0] == scales[1]
+    assert scales[0]["domain"] == ["ours", "base", "floor"]
+
+
+def test_two_calls_specify_the_same():
+    """Or the page's bytes would change without a reason."""
+    assert repr(specified()) == repr(specified())
