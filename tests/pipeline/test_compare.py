@@ -1,0 +1,120 @@
+"""Experiments compared as a user does it: names, commits, the workspace, and what lies in a remote only."""
+
+import json
+import shutil
+import sys
+
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.slow
+
+READERS = {"if_mmin", "if_mmin_no_cascade"}
+
+
+@pytest.fixture(scope="module")
+def experiment(reproduced, tmp_path_factory):
+    """A copy of the small project with an experiment, kept in a remote too, and then back at the commit."""
+    folder = tmp_path_factory.mktemp("experiment")
+    shutil.copytree(reproduced.folder, folder / "project", symlinks=True)
+    project = type(reproduced)(folder / "project")
+    project.run("dvc", "remote", "add", "-d", "store", str(folder / "store"))
+    project.commit("remote")
+    project.run("dvc", "exp", "run", "--name", "weak", "-S", "lambda2=0")
+    project.run("dvc", "push")
+    project.run("git", "checkout", "-q", "--", ".")
+    project.run("dvc", "checkout")
+    project.run("dvc", "push")
+    return project
+
+
+def compared(project, *revisions, check=True):
+    return project.run(sys.executable, "stages/compare.py", *revisions, check=check)
+
+
+def table(project, name):
+    return pd.read_csv(project.folder / "ablations" / f"{name}.csv")
+
+
+def test_an_experiment_against_a_commit(experiment):
+    """The means are those of both table1.json; systems that do not read the parameter differ by nothing."""
+    said = compared(experiment, "HEAD", "weak").stdout
+
+    lines = table(experiment, "HEAD..weak")
+    before = json.loads(experiment.read("metrics/table1.json"))
+    ref = experiment.run("git", "show-ref").stdout
+    [commit] = [line.split()[0] for line in ref.splitlines() if line.endswith("/weak")]
+    after = json.loads(experiment.run("git", "show", f"{commit}:metrics/table1.json").stdout)
+    assert "- `lambda2`: 100 -> 0\n" in said.replace("100.0", "100").replace("0.0\n", "0\n")
+    for row in lines.to_dict("records"):
+        cell = row["system"], row["condition"], row["metric"]
+        assert row["reference"] == pytest.approx(before[cell[0]][cell[1]][cell[2]]), cell
+        assert row["other"] == pytest.approx(after[cell[0]][cell[1]][cell[2]]), cell
+        assert row["low"] <= row["difference"] + 1e-12, cell
+        assert row["difference"] <= row["high"] + 1e-12, cell
+    moved = set(lines.loc[lines[["low", "high"]].any(axis=1), "system"])
+    assert moved
+    assert moved <= READERS
+    assert len(lines) == 8 * 7 * 2
+    assert experiment.read("ablations/HEAD..weak.md") in said
+
+
+def test_each_other_revision_has_its_own_table(experiment):
+    said = compared(experiment, "weak", "HEAD", "workspace").stdout
+
+    assert "## HEAD against weak" in said
+    assert "## workspace against weak" in said
+    one, two = (table(experiment, f"weak..{name}") for name in ("HEAD", "workspace"))
+    pd.testing.assert_frame_equal(one, two)
+    forth = (
+        table(experiment, "HEAD..weak") if (experiment.folder / "ablations/HEAD..weak.csv").exists() else None
+    )
+    if forth is not None:
+        pd.testing.assert_series_equal(one["difference"], -forth["difference"])
+
+
+def test_a_revision_alone_is_compared_with_the_workspace(experiment):
+    said = compared(experiment, "HEAD").stdout
+
+    assert "## workspace against HEAD" in said
+    assert "nothing in params.yaml" in said
+    assert "Right and wrong on the same utterances: mctn, mmin" in said
+
+
+def test_what_is_not_here_is_fetched_from_the_remote_and_what_is_nowhere_is_named(experiment, tmp_path):
+    shutil.copytree(experiment.folder, tmp_path / "copy", symlinks=True)
+    copy = type(experiment)(tmp_path / "copy")
+    shutil.rmtree(copy.folder / ".dvc/cache")
+    shutil.rmtree(copy.folder / "data/predictions")
+
+    compared(copy, "HEAD", "weak")
+    assert len(table(copy, "HEAD..weak")) == 8 * 7 * 2
+
+    copy.run("dvc", "remote", "modify", "store", "url", str(tmp_path / "nothing here"))
+    copy.commit("another remote")
+    shutil.rmtree(copy.folder / ".dvc/cache")
+    done = compared(copy, "HEAD", "weak", check=False)
+    assert done.returncode == 1
+    assert "HEAD: data/predictions/mctn/1-0.parquet is neither in the cache nor in a remote." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_name_that_is_no_revision_is_named(experiment):
+    done = compared(experiment, "HEAD", "waek", check=False)
+
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("waek: ")
+    assert "Expected a commit, branch, tag, experiment or workspace." in done.stderr
+
+
+def test_another_corpus_is_refused(experiment, tmp_path):
+    shutil.copytree(experiment.folder, tmp_path / "copy", symlinks=True)
+    copy = type(experiment)(tmp_path / "copy")
+    rows = ("-S", "rows=[late_fusion_floor]", "-S", "synthesize.seed=7")
+    copy.run("dvc", "exp", "run", "--name", "other", *rows, "aggregate")
+
+    done = compared(copy, "HEAD", "other", check=False)
+
+    assert done.returncode == 1
+    assert "expected the same corpus and folds" in done.stderr
