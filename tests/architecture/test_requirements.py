@@ -4,6 +4,9 @@ import re
 import sys
 from importlib import metadata
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from architecture.project import LIBRARY, ROOT, SCRIPTS, imports
 
 TOOLS = {"bokeh", "dvc-s3", "import-linter", "mypy", "pandas-stubs", "ruff", "types-PyYAML", "types-tqdm"}
@@ -49,3 +52,32 @@ def test_every_requirement_has_its_exact_version():
 
 def test_torch_is_the_one_that_made_the_lock():
     assert "torch==2.13.0" in lines()
+
+
+def test_everything_that_the_requirements_bring_along_is_pinned_as_it_is_installed():
+    """constraints.txt holds for every platform: a line counts where its marker does."""
+    text = (ROOT / "constraints.txt").read_text("utf-8")
+    pins = [Requirement(line) for line in text.splitlines() if line.strip() and line.lstrip()[0] != "#"]
+    here = {
+        canonicalize_name(pin.name): str(pin.specifier).removeprefix("==")
+        for pin in pins
+        if pin.marker is None or pin.marker.evaluate()
+    }
+
+    open_, needed = [Requirement(line) for line in lines()], set()
+    while open_:
+        requirement = open_.pop()
+        name = canonicalize_name(requirement.name)
+        if (name, *requirement.extras) in needed:
+            continue
+        needed.add((name, *requirement.extras))
+        for text in metadata.requires(name) or []:
+            need = Requirement(text)
+            if need.marker is None or any(
+                need.marker.evaluate({"extra": e}) for e in ("", *requirement.extras)
+            ):
+                open_.append(need)
+    installed = {name: metadata.version(name).partition("+")[0] for name, *_ in needed}
+
+    assert len(installed) > 100
+    assert {name: here.get(name) for name in installed} == installed

@@ -91,6 +91,19 @@ def copied(folder):
     return configured(project)
 
 
+def add_system(project):
+    """Add the system that the guide shows, as it says; its name."""
+    guide = project.read("docs/add_a_system.md")
+    name = re.search(r"here `(\w+)\.py`", guide)[1]
+    source = guide.split("```python\n")[1].split("```")[0]
+    (project.folder / f"stages/ifmmin/systems/{name}.py").write_text(source, "utf-8")
+    params = yaml.safe_load(project.read("params.yaml"))
+    params["systems"]["invariant"][name] = {}
+    params["rows"].append(name)
+    (project.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
+    return name
+
+
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory):
     """The small project, reproduced in parallel and committed. Tests clone or copy it; they do not change it.

@@ -1,7 +1,6 @@
 """What DVC does with this pipeline: that is the product. The real dvc.yaml and code, on a tiny corpus."""
 
 import json
-import re
 import shutil
 
 import pandas as pd
@@ -14,6 +13,7 @@ from ifmmin import batches, systems
 from ifmmin.artifacts import features, folds, predictions, scalings, weights
 from ifmmin.nn.encoders import concatenated
 from ifmmin.terms import CONDITIONS, FULL, availability
+from pipeline.conftest import add_system
 
 pytestmark = pytest.mark.slow
 
@@ -201,15 +201,8 @@ def test_a_bad_pack_is_refused_before_any_training(project, tmp_path):
 
 
 def test_a_new_system_is_one_file_and_its_params_lines_and_runs_alone(project):
-    """The file is the one that the README shows."""
-    section = project.read("README.md").split("## Adding a system")[1]
-    name = re.search(r"here `(\w+)\.py`", section)[1]
-    source = section.split("```python\n")[1].split("```")[0]
-    (project.folder / f"stages/ifmmin/systems/{name}.py").write_text(source, "utf-8")
-    params = yaml.safe_load(project.read("params.yaml"))
-    params["systems"]["invariant"][name] = {}
-    params["rows"].append(name)
-    (project.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
+    """The file is the one that the guide shows."""
+    name = add_system(project)
 
     ran = project.stages_run("repro")
 
