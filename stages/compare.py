@@ -24,6 +24,8 @@ from ifmmin.presets import flat
 
 ROOT = Path(__file__).parents[1]
 WORKSPACE = "workspace"
+MAKERS = ("split", "configure")
+"""Stages that read what predictions depend on."""
 REMEDY = "Run dvc pull, or dvc repro, at that revision."
 
 
@@ -47,6 +49,19 @@ class Revision:
         self.params: dict[str, Any] = self._yaml("params.yaml")
         command = shlex.split(self._yaml("dvc.yaml")["stages"]["aggregate"]["cmd"])
         self._paths = dict(pairwise(command))  # as aggregate is told of them
+        self._check()
+
+    def _check(self) -> None:
+        """See that its results were made with its params.yaml."""
+        lock = self._yaml("dvc.lock")["stages"]
+        recorded = [lock.get(stage, {}).get("params", {}).get("params.yaml", {}) for stage in MAKERS]
+        made = {key: value for params in recorded for key, value in params.items()}
+        own = {key: self.params.get(key) for key in made}
+        for key, (now, then) in contrast.changed(dict(flat(own)), dict(flat(made))).items():
+            raise UserError(
+                f"{self.name}: params.yaml has {key} {now}; its results were made with {then}. "
+                "Run dvc repro there."
+            )
 
     def _yaml(self, path: str) -> Any:  # noqa: ANN401 - of any shape
         return YAML(typ="safe", pure=True).load(self.fetch(path).read_text("utf-8"))
@@ -57,10 +72,12 @@ class Revision:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._files.get_file(path, str(target))
-        except OSError as error:
-            raise UserError(
-                f"{self.name}: {path} is neither in the cache nor in a remote. {REMEDY}"
-            ) from error
+        except FileNotFoundError as error:
+            where = f"{self.name}: {path} is neither in the cache nor in a remote."
+            raise UserError(f"{where} {REMEDY}") from error
+        except Exception as error:  # whatever the remote's own library raises
+            where = f"{self.name}: {path} could not be fetched ({one_line(error)})."
+            raise UserError(f"{where} {REMEDY}") from error
         return target
 
     def runs(self) -> Runs:

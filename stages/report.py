@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> None:
     }
     below = notes.below(read["table"], corpus, made, read["significance"], settings["comparison"])
     facts = {
-        "preset": presets.described(settings, args.presets),
+        "preset (of what it sets)": presets.described(settings, args.presets),
         **{key: page.plain(settings[key]) for key in ("lambda1", "lambda2", "folds", "seeds")},
         "device and precision": page.made_on(made),
         "versions": page.plain(page.pinned(args.requirements.read_text("utf-8"))),

@@ -99,8 +99,8 @@ def resampled(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Percentile bootstrap of the difference between two experiments over test utterances.
 
-    The same utterances are drawn in all conditions and seeds. Within a fold each class keeps its number of
-    utterances, and folds are averaged.
+    The same utterances are drawn in all conditions and seeds, and in folds that test the same ones. Within a
+    fold each class keeps its number of utterances, and folds are averaged.
 
     Args:
         pair: (system, fold, seed) of one system to its predictions in the one and in the other experiment.
@@ -111,13 +111,15 @@ def resampled(
     """
     draw = np.random.default_rng(0)
     folds = sorted({fold for _, fold, _ in pair})
+    drawn: dict[tuple[str, ...], NDArray[np.int64]] = {}
     replicates = np.zeros((DRAWS, len(SHOWN), len(METRICS)))
     for fold in folds:
-        gains, labels = _gains([tables for (_, of, _), tables in pair.items() if of == fold])
+        gains, ids, labels = _gains([tables for (_, of, _), tables in pair.items() if of == fold])
         for label in np.unique(labels):
-            gain = gains[labels == label]
-            counts = draw.multinomial(len(gain), np.full(len(gain), 1 / len(gain)), size=DRAWS)
-            total = counts @ gain
+            gain, key = gains[labels == label], tuple(ids[labels == label])
+            if key not in drawn:
+                drawn[key] = draw.multinomial(len(gain), np.full(len(gain), 1 / len(gain)), size=DRAWS)
+            total = drawn[key] @ gain
             replicates[..., METRICS.index("wa")] += total / len(labels)
             replicates[..., METRICS.index("ua")] += total / len(gain) / n_classes
     low, high = np.percentile(replicates / len(folds), [2.5, 97.5], axis=0)
@@ -126,12 +128,14 @@ def resampled(
 
 def _gains(
     seeds: list[tuple[pd.DataFrame, pd.DataFrame]],
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """What each utterance of a fold gains, in [-1, 1], mean over seeds: [utterances, 7], and its class."""
+) -> tuple[NDArray[np.float64], NDArray[np.str_], NDArray[np.int64]]:
+    """What each utterance of a fold gains, in [-1, 1], mean over seeds: [utterances, 7], its id and class."""
     right = [[_right(table) for table in tables] for tables in seeds]
     gains = np.mean([(after - before).to_numpy() for before, after in right], axis=0)
-    labels = right[0][0].index.get_level_values("label").to_numpy()
-    return np.column_stack([gains.mean(axis=1), gains]), labels
+    ids, labels = (
+        right[0][0].index.get_level_values(level).to_numpy() for level in ("utterance_id", "label")
+    )
+    return np.column_stack([gains.mean(axis=1), gains]), ids, labels
 
 
 def _right(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -26,13 +26,7 @@ def apply(params: Path, overlay: Path) -> None:
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
     content = yaml.load(params.read_text("utf-8"))
-    try:
-        values = yaml.load(overlay.read_text("utf-8")) or {}
-    except YAMLError as error:
-        raise ParamsError(f"{overlay}: not readable as YAML; {one_line(error)}. Mend the preset.") from error
-    if not isinstance(values, Mapping):
-        raise ParamsError(f"{overlay}: is a {_shape(values)}; expected a group of keys. Mend the preset.")
-    _lay(content, values, overlay, "")
+    _lay(content, _read(overlay, yaml), overlay, "")
     text = io.StringIO()
     yaml.dump(content, text)
     with whole(params) as temporary:
@@ -40,21 +34,39 @@ def apply(params: Path, overlay: Path) -> None:
         read(temporary, shown=overlay)
 
 
+def _read(overlay: Path, yaml: YAML) -> Mapping[str, Any]:
+    try:
+        values = yaml.load(overlay.read_text("utf-8")) or {}
+    except YAMLError as error:
+        raise ParamsError(f"{overlay}: not readable as YAML; {one_line(error)}. Mend the preset.") from error
+    if not isinstance(values, Mapping):
+        raise ParamsError(f"{overlay}: is a {_shape(values)}; expected a group of keys. Mend the preset.")
+    return values
+
+
 def described(settings: Mapping[str, Any], folder: Path) -> str:
-    """Name the preset that params.yaml is, or the nearest with the keys in which it differs.
+    """Name the preset that params.yaml is in the keys that presets set, or the nearest and where it differs.
 
     Args:
         settings: the keys of params.yaml that presets set, at least.
         folder: the presets.
 
     Returns:
-        "paper", or "demonstration, but for folds, train.lr".
+        "paper", or "demonstration, but for folds, train.lr"; nearest is the one that the largest share of its
+        keys agrees with.
+
+    Raises:
+        ParamsError: if a preset is no group of keys.
     """
     own, differing = dict(flat(settings)), {}
     for path in sorted(folder.glob("*.yaml")):
-        overlay = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
-        differing[path.stem] = [key for key, value in flat(overlay) if own.get(key) != value]
-    name, keys = min(differing.items(), key=lambda item: len(item[1]))
+        overlay = dict(flat(_read(path, YAML(typ="safe", pure=True))))
+        keys = [key for key, value in overlay.items() if own.get(key) != value]
+        if overlay:
+            differing[len(keys) / len(overlay), path.stem] = keys
+    if not differing:
+        return "none"
+    (_, name), keys = min(differing.items())
     return f"{name}, but for {', '.join(keys)}" if keys else name
 
 

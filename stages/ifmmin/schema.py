@@ -199,15 +199,16 @@ def keys(group: type[BaseModel], above: str = "") -> list[str]:
 def json_schema() -> dict[str, Any]:
     """Say the same as a JSON schema (draft 2020-12), by which an editor completes and checks params.yaml.
 
-    Only two things are left to the pipeline: which of the known keys an entry's build reads, and that names
-    of systems agree.
+    Left to the pipeline: which keys an entry's build reads, that names of systems agree, that a shortest
+    length is not above the longest, and that a number is finite and a whole one written without a point.
     """
     whole, entry = Params.model_json_schema(), Entry.model_json_schema()
     for described in entry["properties"].values():
         del described["default"]  # None: the key may be left out
     named = next(iter(whole["properties"]["pretrainings"]["patternProperties"]))
-    entries = {"type": "object", "patternProperties": {named: {"$ref": "#/$defs/Entry"}}}
-    groups = {"type": "object", "patternProperties": {named: entries}}
+    closed = {"type": "object", "additionalProperties": False}
+    entries = {**closed, "patternProperties": {named: {"$ref": "#/$defs/Entry"}}}
+    groups = {**closed, "patternProperties": {named: entries}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **whole,

@@ -158,7 +158,8 @@ def with_intervals(
 
     Returns:
         The table with wa_low, wa_high, ua_low, ua_high; missing for fewer than three units, and where they do
-        not differ. An end may lie outside [0, 1].
+        not differ. An end may lie outside [0, 1]. The centre is the mean over units, which is not the cell's
+        mean over folds where some folds test the same utterances.
 
     Raises:
         ValueError: as in `compared`.

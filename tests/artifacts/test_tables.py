@@ -120,6 +120,22 @@ def test_a_table_reads_back_the_same_with_its_empty_cells(tmp_path):
     )
 
 
+def test_a_class_may_be_called_none_or_01(tmp_path):
+    counts = pd.DataFrame(
+        {
+            "system": "x",
+            "condition": "a",
+            "actual": ["None", "01"],
+            "predicted": "NA",
+            "count": 1,
+            "share": 0.5,
+        }
+    )
+    tables.write_confusions(tmp_path / "c.csv", counts)
+
+    pd.testing.assert_frame_equal(tables.read(tmp_path / "c.csv", "confusion"), counts, check_dtype=False)
+
+
 def test_a_table_of_other_columns_is_named(tmp_path):
     tables.write_scores(tmp_path / "t.csv", samples.scores())
 
@@ -141,7 +157,8 @@ def test_how_runs_were_made_reads_back_the_same(tmp_path):
     ("name", "column"), [("curves", "validation_ua"), ("fig3a", "x"), ("fig3b", "L_inv")]
 )
 def test_curves_without_a_column_are_named(tmp_path, name, column):
-    table = pd.DataFrame({c: [1] for c in curves.REQUIRED[name]})
+    words = ("system", "utterance_id", "condition")
+    table = pd.DataFrame({c: ["1" if c in words else 1] for c in curves.REQUIRED[name]})
     curves.write(tmp_path / "c.csv", table)
     pd.testing.assert_frame_equal(curves.read(tmp_path / "c.csv", name), table)
 

@@ -76,7 +76,7 @@ def test_a_revision_alone_is_compared_with_the_workspace(experiment):
 
     assert "## workspace against HEAD" in said
     assert "nothing in params.yaml" in said
-    assert "Right and wrong on the same utterances: mctn, mmin" in said
+    assert "No difference on any utterance in the six conditions, seeds averaged: mctn, mmin" in said
 
 
 def test_what_is_not_here_is_fetched_from_the_remote_and_what_is_nowhere_is_named(experiment, tmp_path):
@@ -94,6 +94,20 @@ def test_what_is_not_here_is_fetched_from_the_remote_and_what_is_nowhere_is_name
     assert done.returncode == 1
     assert "HEAD: data/predictions/mctn/1-0.parquet is neither in the cache nor in a remote." in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_parameters_that_nothing_was_run_with_are_refused(experiment, tmp_path):
+    shutil.copytree(experiment.folder, tmp_path / "copy", symlinks=True)
+    copy = type(experiment)(tmp_path / "copy")
+    (copy.folder / "params.yaml").write_text(
+        copy.read("params.yaml").replace("lambda2: 100", "lambda2: 7"), "utf-8"
+    )
+
+    done = compared(copy, "HEAD", check=False)
+
+    assert done.returncode == 1
+    assert "workspace: params.yaml has lambda2 7" in done.stderr
+    assert "its results were made with 100" in done.stderr
 
 
 def test_a_name_that_is_no_revision_is_named(experiment):

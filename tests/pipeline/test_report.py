@@ -129,7 +129,7 @@ def test_the_settings_that_made_it_are_named(opened):
     assert facts["folds"] == "1, 2"
     assert facts["device and precision"] == "cpu float32"
     assert "torch 2.13.0" in facts["versions"]
-    assert facts["preset"].startswith("demonstration, but for ")
+    assert facts["preset (of what it sets)"].startswith("demonstration, but for ")
 
 
 def test_a_setting_of_a_figure_draws_it_anew_and_with_it_the_page(project):

@@ -13,10 +13,10 @@ from ifmmin.errors import UserError
 SIX = ["a", "v", "t", "av", "at", "vt"]
 
 
-def predictions(labels, right):
+def predictions(labels, right, name="u"):
     """Utterances with these labels, right or wrong alike in all conditions, the full input always right."""
     rows = [
-        (f"u{i}", c, label, label if ok or c == "avt" else 1 - label)
+        (f"{name}{i}", c, label, label if ok or c == "avt" else 1 - label)
         for c in (*SIX, "avt")
         for i, (label, ok) in enumerate(zip(labels, right, strict=True))
     ]
@@ -93,7 +93,7 @@ def test_the_average_resamples_the_same_utterances_in_all_conditions():
 def test_more_folds_give_a_narrower_interval_by_the_root_of_their_number():
     draw = np.random.default_rng(3)
     runs = {
-        ("x", fold, 0): tuple(predictions([0] * 100, draw.random(100) < 0.5) for _ in range(2))
+        ("x", fold, 0): tuple(predictions([0] * 100, draw.random(100) < 0.5, f"{fold}_") for _ in range(2))
         for fold in range(1, 10)
     }
 
@@ -102,6 +102,15 @@ def test_more_folds_give_a_narrower_interval_by_the_root_of_their_number():
     )
 
     assert (nine[1] - nine[0])[1, 0] == pytest.approx((one[1] - one[0])[1, 0] / 3, rel=0.25)
+
+
+def test_folds_that_test_the_same_utterances_are_no_more_than_one():
+    draw = np.random.default_rng(4)
+    tables = tuple(predictions([0, 1] * 50, draw.random(100) < 0.5) for _ in range(2))
+
+    one, five = (contrast.resampled({("x", fold, 0): tables for fold in range(n)}, 2) for n in (1, 5))
+
+    np.testing.assert_allclose(five, one, atol=1e-12)
 
 
 def test_the_test_over_folds_is_that_of_table_1():

@@ -143,6 +143,7 @@ def test_a_difference_that_holds_after_holm_has_a_dagger(text):
 
     assert [key for key, value in shown.items() if "†" in value] == [("base", "a", "wa"), ("base", "a", "ua")]
     assert "† differs from ours" in text
+    assert "[+0.0500, +0.1500] p 0.010<" in text
 
 
 def test_where_nothing_holds_no_dagger_is_explained():

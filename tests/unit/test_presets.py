@@ -165,3 +165,16 @@ def test_what_differs_from_the_nearest_preset_is_named(settings):
     settings["lambda2"] = 3
 
     assert presets.described(settings, ROOT / "presets") == "demonstration, but for folds, train.lr"
+
+
+def test_a_short_preset_does_not_win_by_its_length_and_an_empty_one_is_none(settings, tmp_path):
+    shutil.copytree(ROOT / "presets", tmp_path / "presets")
+    (tmp_path / "presets/mine.yaml").write_text("lambda2: 10\n", "utf-8")
+    (tmp_path / "presets/nothing.yaml").write_text("# later\n", "utf-8")
+    settings["folds"], settings["train"]["lr"] = [1, 2, 3], 0.5
+
+    assert presets.described(settings, tmp_path / "presets") == "demonstration, but for folds, train.lr"
+    assert presets.described(settings, tmp_path) == "none"
+    (tmp_path / "presets/mine.yaml").write_text("a: [", "utf-8")
+    with pytest.raises(ParamsError, match=r"mine\.yaml: not readable as YAML"):
+        presets.described(settings, tmp_path / "presets")

@@ -51,6 +51,8 @@ def test_params_yaml_names_the_schema_and_fits_it(accepts):
         {"rows": ["If_mmin"]},
         {"split": {"folds_from": "files"}},
         {"split": {}},
+        {"systems": {"Bad-Group": {}}},
+        {"systems": {"invariant": {"Bad-Name": {}}}},
         {"pretrain": {"lr": 0.1}},
         {"systems": {"invariant": {"if_mmin": {"hidden": 0}}}},
         {"systems": {"invariant": {"if_mmin": {"missing_steps": {"a": 1}}}}},

@@ -48,7 +48,9 @@ def text(table: pd.DataFrame, reference: str, other: str, changed: Mapping[str, 
             _about_folds(table, moved),
         ]
     if same:
-        lines.append(f"Right and wrong on the same utterances: {', '.join(same)}.")
+        lines.append(
+            f"No difference on any utterance in the six conditions, seeds averaged: {', '.join(same)}."
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -86,7 +88,7 @@ def _cells(row: Mapping[Any, Any]) -> Sequence[str]:
 def _about_folds(table: pd.DataFrame, moved: Sequence[str]) -> str:
     tested = table[table["system"].isin(moved) & table["p"].notna()]
     if tested.empty:
-        return f"No test over folds: {table['note'].iloc[0]}."
+        return f"No test over folds: {table.loc[table['system'].isin(moved), 'note'].iloc[0]}."
     held = int((tested["p_holm"] < LEVEL).sum())
     test = f"p < {LEVEL} after Holm (corrected resampled t-test)"
     return f"* holds over folds too, {test}: {held} of {len(tested)}."

@@ -32,7 +32,8 @@ def read(path: Path, name: str) -> pd.DataFrame:
     Raises:
         ArtifactError: if a column is missing.
     """
-    table = pd.read_csv(path)
+    words = dict.fromkeys(("system", "utterance_id", "condition"), "str")
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=words)
     missing = [column for column in REQUIRED[name] if column not in table]
     if missing:
         raise ArtifactError(f"{path}: column {missing[0]!r} is missing. Rerun draw.")

@@ -56,8 +56,11 @@ COLUMNS = {
     ],
     "comparison": ["system", "condition", "metric", "ours", "paper", "difference", "note"],
 }
-TEXTS = ("wa_marks", "ua_marks", "note")
-"""Columns in which empty is a text, not a missing number."""
+TEXTS = (
+    *("system", "other", "condition", "metric", "actual", "predicted", "class", "note"),
+    *("wa_marks", "ua_marks"),
+)
+"""Columns of words, whatever they look like: a class may be called None or 01."""
 
 
 def write_scores(path: Path, scores: pd.DataFrame) -> None:
@@ -107,7 +110,7 @@ def read(path: Path, name: str) -> pd.DataFrame:
     Raises:
         ArtifactError: if its columns are others.
     """
-    table = pd.read_csv(path)
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXTS, "str"))
     if list(table.columns) != COLUMNS[name]:
         raise ArtifactError(
             f"{path}: columns are {', '.join(table.columns)}; expected {', '.join(COLUMNS[name])}. "

@@ -20,6 +20,15 @@ QUANTITIES = {
     "validation_ua": "UA, validation",
 }
 
+DESCRIPTIONS = {
+    "bars": "Bar chart of the means of Table 1, by condition and system, with whiskers",
+    "paper": "Dot plot of our figures beside the paper's, a line for each system",
+    "confusion": "Confusion matrix of one system in one condition",
+    "curves": "Line chart of a loss or score over the epochs, a line for each system",
+    "fig3a": "Scatter plot of H' under the six conditions, embedded by t-SNE",
+    "fig3b": "Line chart of L_inv over the epochs",
+    "runs": "Dot plot of the score of every fold and seed, a row for each system",
+}
 INK = "currentColor"
 CONFIG = {
     "background": "transparent",
@@ -67,7 +76,9 @@ def specifications(
     }
     return {
         name: chart.properties(
-            width="container", autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
+            description=DESCRIPTIONS[name],
+            width="container",
+            autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
         )
         .configure(**CONFIG)
         .to_dict()
@@ -115,7 +126,7 @@ def bars(table: pd.DataFrame, systems: Sequence[str]) -> alt.LayerChart:
 
 
 def beside_paper(comparison: pd.DataFrame, systems: Sequence[str]) -> alt.LayerChart:
-    """Our figures (filled) beside the paper's (hollow), a line for each system.
+    """Our figures (circle) beside the paper's (diamond), a line for each system.
 
     Args:
         comparison: system, condition, metric, ours, paper, difference; ours may be missing.
@@ -279,7 +290,7 @@ def runs(scores: pd.DataFrame, systems: Sequence[str]) -> alt.Chart:
             ),
             y=alt.Y("system:N", sort=list(systems), title=None, axis=alt.Axis(labelLimit=160)),
             yOffset=alt.YOffset("fold:N"),
-            color=alt.Color("fold:N", title="fold", scale=alt.Scale(range=PALETTE)),
+            color=alt.Color("fold:N", title="fold", scale=alt.Scale(scheme="tableau20")),
             shape=alt.Shape("seed:N", title="seed"),
             tooltip=["system", "fold", "seed", _number("score")],
         )

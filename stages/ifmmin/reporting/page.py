@@ -64,6 +64,7 @@ def html(
         compared=[row for row in rows if row["system"] in named],
         references=[row for row in rows if row["system"] not in named],
         held=any(cell["held"] for row in rows for cell in row["cells"]),
+        untested=_untested(tables["significance"]),
         tests=list(_tests(tables["significance"])),
         comparison=beside.replace({float("nan"): None}).to_dict("records"),
         paper_note=" ".join(f"{note.capitalize()}." for note in dict.fromkeys(ours["note"]) if note),
@@ -138,6 +139,12 @@ def _tests(tests: pd.DataFrame) -> Iterator[dict[str, Any]]:
             "metric": metric,
             "cells": [by_condition[condition] for condition in (AVERAGE, *CONDITIONS)],
         }
+
+
+def _untested(tests: pd.DataFrame) -> list[str]:
+    """Why differences have no test; nothing where all have one."""
+    notes: list[str] = tests.loc[tests["p"].isna(), "note"].unique().tolist()
+    return notes
 
 
 def _head(condition: str) -> str:
