@@ -10,6 +10,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ class Revision:
             raise UserError(f"{where} {REMEDY}") from error
         return target
 
+    @cached_property
     def runs(self) -> Runs:
         """The predictions of every run of its table."""
         keys = list(product(*(self.params[key] for key in ("rows", "folds", "seeds"))))
@@ -87,6 +89,7 @@ class Revision:
             self.fetch(f"{self._paths['--predictions']}/{system}/{fold}-{seed}.parquet")
         return predictions.read_all(self._folder / self._paths["--predictions"], keys)[0]
 
+    @cached_property
     def roles(self) -> dict[int, Any]:
         """Who does what in each fold."""
         return {
@@ -102,7 +105,7 @@ class Revision:
 
 def compared(reference: Revision, other: Revision) -> tuple[str, Any]:
     """Compare two; the text that is printed, and the table behind it."""
-    table = contrast.compared(reference.runs(), other.runs(), reference.roles(), reference.n_classes())
+    table = contrast.compared(reference.runs, other.runs, reference.roles, reference.n_classes())
     changed = contrast.changed(dict(flat(reference.params)), dict(flat(other.params)))
     return ablations.text(table, reference.name, other.name, changed), table
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ifmmin import entry, notes, params, presets
+from ifmmin import averaging, entry, notes, params, presets
 from ifmmin.artifacts import curves, features, pages, tables
 from ifmmin.reporting import charts, page
 
@@ -27,7 +27,7 @@ def main(argv: Sequence[str]) -> None:
     facts = {
         "preset (of what it sets)": presets.described(settings, args.presets),
         **{key: page.plain(settings[key]) for key in ("lambda1", "lambda2", "folds", "seeds")},
-        "device and precision": page.made_on(made),
+        "device and precision": page.plain(averaging.made_on(made)),
         "versions": page.plain(page.pinned(args.requirements.read_text("utf-8"))),
     }
     shown = charts.specifications(read, systems=settings["rows"], drawn=settings["figures"]["system"])

@@ -198,14 +198,7 @@ def notes(
         found.append("± is the standard deviation over all runs.")
     if table["wa"].isna().any():
         found.append("\N{EN DASH} stands where a system does not predict from that input.")
-    kinds = sorted(
-        {
-            f"{run[when]['device']} {run[when]['precision']}"
-            for run in runs.values()
-            for when in ("pretrained", "trained", "evaluated")
-            if run[when] is not None
-        }
-    )
+    kinds = made_on(runs)
     if len(kinds) > 1:
         found.append(f"Devices and precisions are mixed: {', '.join(kinds)}.")
     found += [
@@ -215,6 +208,12 @@ def notes(
         if run["collapsed"]
     ]
     return found
+
+
+def made_on(runs: Mapping[tuple[str, int, int], Mapping[str, Any]]) -> list[str]:
+    """Name the kinds of device and precision, "cpu float32", that runs were made on; `runs` as in `notes`."""
+    parts = (run[when] for run in runs.values() for when in ("pretrained", "trained", "evaluated"))
+    return sorted({f"{part['device']} {part['precision']}" for part in parts if part is not None})
 
 
 def counted(n: int, thing: str) -> str:

@@ -326,3 +326,13 @@ def test_the_note_names_runs_whose_encoders_collapsed():
 
     assert len(collapsed) == 1
     assert all(part in collapsed[0] for part in ("h_t", "H_t", "x", "fold 7", "seed 2"))
+
+
+def test_devices_and_precisions_are_named_once_each():
+    cpu, gpu = {"device": "cpu", "precision": "float32"}, {"device": "cuda", "precision": "bf16"}
+    made = {
+        ("x", 1, 0): {"pretrained": gpu, "trained": cpu, "evaluated": cpu, "collapsed": []},
+        ("y", 1, 0): {"pretrained": None, "trained": cpu, "evaluated": cpu, "collapsed": []},
+    }
+
+    assert averaging.made_on(made) == ["cpu float32", "cuda bf16"]

@@ -181,16 +181,6 @@ def test_versions_are_those_of_the_first_part():
     assert page.pinned(text) == {"numpy": "2.4.6", "torch": "2.13.0"}
 
 
-def test_devices_and_precisions_are_named_once_each():
-    cpu, gpu = {"device": "cpu", "precision": "float32"}, {"device": "cuda", "precision": "bf16"}
-    made = {
-        ("x", 1, 0): {"pretrained": gpu, "trained": cpu, "evaluated": cpu, "collapsed": []},
-        ("y", 1, 0): {"pretrained": None, "trained": cpu, "evaluated": cpu, "collapsed": []},
-    }
-
-    assert page.made_on(made) == "cpu float32, cuda bf16"
-
-
 def specified():
     return charts.specifications(tables(), systems=["ours", "base", "floor"], drawn="ours")
 

@@ -21,7 +21,6 @@ from ifmmin.files import whole, write_csv
 from ifmmin.terms import AVERAGE, METRICS, braces
 
 LEVEL = 0.05
-NUMBERS = ("reference", "other", "difference")
 
 
 def text(table: pd.DataFrame, reference: str, other: str, changed: Mapping[str, tuple[Any, Any]]) -> str:

@@ -9,11 +9,11 @@ import jinja2
 import pandas as pd
 import vl_convert
 
+from ifmmin.significance import LEVEL
 from ifmmin.terms import AVERAGE, CONDITIONS, FULL, METRICS, braces
 
 TEMPLATE = "page.html"
 SHOWN = (AVERAGE, *CONDITIONS, FULL)
-LEVEL = 0.05
 
 
 def html(
@@ -83,12 +83,6 @@ def plain(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {inner}" for key, inner in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def made_on(made: Mapping[tuple[str, int, int], Mapping[str, Any]]) -> str:
-    """Name the kinds of device and precision of all runs: "cpu float32"."""
-    parts = (run[when] for run in made.values() for when in ("pretrained", "trained", "evaluated"))
-    return ", ".join(sorted({f"{part['device']} {part['precision']}" for part in parts if part}))
 
 
 def _scripts() -> str:
