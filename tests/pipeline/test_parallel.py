@@ -302,7 +302,8 @@ def processes():
 
 def below(pid):
     """A process and all below it: pid to command line."""
-    tree, found = processes(), {pid: "driver"}
+    tree = processes()
+    found = {pid: tree[pid][1]} if pid in tree else {}
     while more := {p: line for p, (parent, line, _) in tree.items() if parent in found and p not in found}:
         found |= more
     return found
@@ -313,12 +314,17 @@ def of(project):
     return [line for _, line, folder in processes().values() if folder.startswith(str(project.folder))]
 
 
+MARKS = {"worker": "multiprocessing.spawn", "supervisor": "supervising.py", "stage": "models/"}
+
+
 def victims(pid, who):
+    """Whom to kill: of a worker or a supervisor, one that has a training at work."""
     family = below(pid)
     if who == "all":
         return list(family)
-    marks = {"worker": "multiprocessing.spawn", "supervisor": "supervising.py", "stage": "models/"}
-    return [pid] if who == "driver" else [p for p, line in family.items() if marks[who] in line][:1]
+    busy = (p for p, line in family.items() if MARKS.get(who, "") in line)
+    busy = (p for p in busy if any(MARKS["stage"] in line for line in below(p).values()))
+    return [pid] if who == "driver" else list(busy)[:1]
 
 
 def wait_for(condition, seconds=30):
@@ -346,7 +352,7 @@ def test_a_kill_loses_nothing_and_leaves_nobody_who_writes(new, expected, who):
     driver = started(project)
     wait_for(lambda: len(training(project)) > 2)
 
-    for pid in victims(driver.pid, who):
+    for pid in wait_for(lambda: victims(driver.pid, who)):
         os.kill(pid, signal.SIGKILL)
 
     if who in ("driver", "all"):
@@ -472,7 +478,6 @@ def test_workers_of_a_running_scheduler_and_of_a_file(new, tmp_path):
         driver.wait()
         wait_for(lambda: not of(alone), 5)
     finally:
-        worker.terminate()
-        scheduler.terminate()
-        worker.wait(20)
-        scheduler.wait(20)
+        for process in (worker, scheduler):  # by force: its goodbye can take long
+            process.kill()
+            process.wait(20)

@@ -1,10 +1,12 @@
 """The README's lines for storage: what one clone pushes, another pulls, and then nothing runs."""
 
+import re
+import subprocess
+import sys
 import urllib.request
 
 import pytest
 import yaml
-from moto.server import ThreadedMotoServer
 
 pytestmark = pytest.mark.slow
 
@@ -13,14 +15,14 @@ KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAU
 
 @pytest.fixture
 def s3():
-    """The address of a server that speaks S3, with one bucket."""
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    urllib.request.urlopen(urllib.request.Request(f"{address}/bucket", method="PUT")).close()  # noqa: S310 - our own server
-    yield address
-    server.stop()
+    """The address of a server that speaks S3, a process of its own, with one bucket."""
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        found = (re.search(r"Running on (http://\S+)", line) for line in server.stderr)
+        address = next(filter(None, found))[1]
+        urllib.request.urlopen(urllib.request.Request(f"{address}/bucket", method="PUT")).close()  # noqa: S310 - our own server
+        yield address
+        server.kill()
 
 
 @pytest.mark.parametrize("kind", ["folder", "s3"])
