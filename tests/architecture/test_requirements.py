@@ -9,7 +9,17 @@ from packaging.utils import canonicalize_name
 
 from architecture.project import LIBRARY, ROOT, SCRIPTS, imports
 
-TOOLS = {"bokeh", "dvc-s3", "import-linter", "mypy", "pandas-stubs", "ruff", "types-PyYAML", "types-tqdm"}
+TOOLS = {
+    "bokeh",
+    "dvc-s3",
+    "import-linter",
+    "moto",
+    "mypy",
+    "pandas-stubs",
+    "ruff",
+    "types-PyYAML",
+    "types-tqdm",
+}
 
 
 def lines() -> list[str]:
