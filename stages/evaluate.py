@@ -1,18 +1,22 @@
-"""Reads a model, data/features and its fold. Writes test predictions in every condition, and H'."""
+"""Reads a model, data/features and its fold. Writes test predictions in every condition, and H'.
+
+Writes the same of utterances that miss some of their frames, drawn by the seed of the run.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 from ifmmin import batches, entry, evaluating, systems
-from ifmmin.artifacts import features, folds, invariants, predictions, scalings, weights
+from ifmmin.artifacts import features, folds, gaps, invariants, predictions, scalings, weights
 from ifmmin.terms import CONDITIONS, FULL
 from ifmmin.training import devices, prediction, seeding
 
-INPUTS = ("system", "--features", "--fold", "--scaling", "--model")
+INPUTS = ("system", "--features", "--fold", "--scaling", "--model", "--seed")
+OUTPUTS = ("--predictions", "--invariants", "--gaps")
 
 
 def main(argv: Sequence[str]) -> dict[str, Any]:
-    args = entry.arguments(argv, __doc__, *INPUTS, "--predictions", "--invariants")
+    args = entry.arguments(argv, __doc__, *INPUTS, *OUTPUTS)
     tensors, header = weights.read(args.model)
     device, run = devices.settle(header["fit"]["threads"])
     seeding.start(0)
@@ -20,12 +24,15 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     corpus = batches.corpus(*features.read(args.features), fold, scaling, device)
     system = systems.build(args.system, start=header["start"], build=header["build"])
     system.load_state_dict(tensors)
-    predicted, _ = prediction.predict(
-        system.to(device), corpus, "test", (*CONDITIONS, FULL), run["precision"]
-    )
-    table, H_prime = evaluating.tables(predicted, corpus, "test")
+    system.to(device)
+    how = {"role": "test", "conditions": (*CONDITIONS, FULL), "precision": run["precision"]}
+    table, H_prime = evaluating.tables(prediction.predict(system, corpus, **how)[0], corpus, "test")
+    poorer = {share: batches.with_gaps(corpus, "test", share, args.seed) for share in batches.SHARES}
+    said = {share: prediction.predict(system, of, **how)[0] for share, of in poorer.items()}
+    missing = {share: evaluating.tables(said[share], of, "test")[0] for share, of in poorer.items()}
     made = {"trained": header["run"], "evaluated": run, **{k: header[k] for k in ("pretrained", "collapsed")}}
     predictions.write(args.predictions, table, corpus.classes, made)
+    gaps.write(args.gaps, missing, corpus.classes)
     invariants.write(args.invariants, table[["utterance_id", "condition"]].iloc[: len(H_prime)], H_prime)
     return run
 

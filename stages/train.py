@@ -6,9 +6,10 @@ Writes model and history.
 from collections.abc import Sequence
 from typing import Any
 
-from ifmmin import batches, entry, systems
+from ifmmin import batches, calibration, entry, evaluating, systems
 from ifmmin.artifacts import checkpoints, configs, features, folds, histories, scalings, weights
-from ifmmin.training import devices, loop, seeding
+from ifmmin.terms import CONDITIONS, FULL
+from ifmmin.training import devices, loop, prediction, seeding
 
 INPUTS = ("system", "--config", "--features", "--fold", "--scaling", "--seed", "[--encoders]")
 FROM_SCRATCH: dict[str, Any] = {"run": None, "collapsed": []}
@@ -26,17 +27,17 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     start = {"encoders": pretrained["encoders"]} if tensors else {"sizes": corpus.sizes()}
     given = {"start": {**start, "n_classes": len(corpus.classes)}, "build": config["build"]}
     system = systems.build(args.system, **given, pretrained=tensors).to(device)
-    checkpoint = checkpoints.Checkpoint(
-        f"train-{args.system}-{args.history.stem}",
-        {**entry.given(args, INPUTS), **run, "on": devices.model(device)},
-    )
+    name, of = f"train {args.system} {args.history.stem}", {**entry.given(args, INPUTS), **run}
+    checkpoint = checkpoints.Checkpoint(name.replace(" ", "-"), {**of, "on": devices.model(device)})
     how = {"seed": args.seed, "precision": run["precision"], "checkpoint": checkpoint}
-    with entry.progress(f"train {args.system} {args.history.stem}", settings.epochs) as on_epoch:
+    with entry.progress(name, settings.epochs) as on_epoch:
         fitted = loop.fit(system, corpus, settings, **how, on_epoch=on_epoch)
+    said, _ = prediction.predict(system, corpus, "validation", (*CONDITIONS, FULL), run["precision"])
     collapsed = sorted({*fitted.collapsed, *pretrained["collapsed"]})
-    made = {"run": run, "pretrained": pretrained["run"], "collapsed": collapsed}
-    header = {"system": args.system, **given, "fit": config["fit"], **made}
-    weights.write(args.model, system.state_dict(), header)
+    how = {"system": args.system, "fit": config["fit"], "run": run, "pretrained": pretrained["run"]}
+    use = {"corpus": features.read_corpus(args.features), "scaling": scalings.content(*scaling)}
+    use["calibration"] = calibration.fitted(evaluating.tables(said, corpus, "validation")[0])
+    weights.write(args.model, system.state_dict(), {**given, **how, "collapsed": collapsed, **use})
     histories.write(args.history, fitted.history)
     checkpoint.remove()
     return run

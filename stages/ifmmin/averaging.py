@@ -55,16 +55,27 @@ def table(scores: pd.DataFrame, rows: Sequence[str]) -> pd.DataFrame:
         Conditions: average, then the six, then the full input. Where no run of a system predicts a condition,
         its numbers are missing and n_folds and n_seeds are 0.
     """
-    by_seed = scores.groupby(["system", "condition", "seed"])[["wa", "ua"]].mean()
-    means = by_seed.groupby(["system", "condition"]).mean()
-    spread = scores.groupby(["system", "condition"])[["wa", "ua"]].std(ddof=1).add_suffix("_std")
-    counts = scores.groupby(["system", "condition"]).agg(
-        n_folds=("fold", "nunique"), n_seeds=("seed", "nunique")
-    )
-    result = means.join(spread).join(counts)
+    result = averaged(scores, ["system", "condition"])
     order = pd.MultiIndex.from_product([rows, (AVERAGE, *CONDITIONS, FULL)], names=["system", "condition"])
     whole = result.reindex(order).reset_index()
     return whole.fillna({"n_folds": 0, "n_seeds": 0}).astype({"n_folds": int, "n_seeds": int})
+
+
+def averaged(scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Average WA and UA over folds within a seed, then over seeds.
+
+    Args:
+        scores: keys, fold, seed, wa, ua; one line for each run and key.
+        keys: columns within which to average.
+
+    Returns:
+        wa, ua, wa_std, ua_std (deviation over all runs, ddof 1; missing for a single run), n_folds and
+        n_seeds, indexed by the keys.
+    """
+    means = scores.groupby([*keys, "seed"])[["wa", "ua"]].mean().groupby(keys).mean()
+    spread = scores.groupby(keys)[["wa", "ua"]].std(ddof=1).add_suffix("_std")
+    counts = scores.groupby(keys).agg(n_folds=("fold", "nunique"), n_seeds=("seed", "nunique"))
+    return means.join(spread).join(counts)
 
 
 def nested(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:

@@ -9,8 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ifmmin.nn.sequences import Sequences
+from ifmmin.nn.sequences import Sequences, sent
 from ifmmin.terms import CONDITIONS, MODALITIES, availability
+
+SHARES = tuple(k / 10 for k in range(1, 8))
+"""Of what is missing where robustness is measured, besides none: as in later papers, see robustness."""
 
 
 class Corpus(NamedTuple):
@@ -77,6 +80,33 @@ def corpus(
     rows = {name: torch.from_numpy(np.flatnonzero(role == name)) for name in ("train", "validation", "test")}
     ids = index["utterance_id"].to_numpy(object)
     return Corpus(x, _tensor(index["label"]).to(device), rows, ids, classes)
+
+
+def with_gaps(corpus: Corpus, role: str, share: float, seed: int) -> Corpus:
+    """Take the utterances of a role with a share of the frames of each modality missing.
+
+    A missing frame is all zero, as those of a missing modality are. What is missing depends on the seed, and
+    what a small share misses, a larger one misses too.
+
+    Args:
+        corpus: whose utterances they are.
+        role: train, validation or test.
+        share: how likely a frame is missing, in [0, 1].
+        seed: of the draw.
+
+    Returns:
+        A corpus of these utterances alone, in the same order; their frames are copied.
+    """
+    rows, generator = corpus.rows[role], torch.Generator().manual_seed(seed)
+    x = {}
+    for m, of in corpus.select(rows).items():
+        start = of.lengths.cumsum(0) - of.lengths
+        which = torch.arange(int(of.lengths.sum())) + (of.start - start).repeat_interleave(of.lengths)
+        there = torch.rand(len(which), generator=generator) >= share
+        frames = of.frames[sent(which, of.frames)] * sent(there, of.frames)[:, None]
+        x[m] = Sequences(frames, start, of.lengths)
+    y, ids = corpus.y[sent(rows, corpus.y)], corpus.utterance_ids[rows.numpy()]
+    return Corpus(x, y, {role: torch.arange(len(rows))}, ids, corpus.classes)
 
 
 def _tensor(column: "pd.Series[int]") -> Tensor:

@@ -11,7 +11,7 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from ifmmin.errors import UserError
-from ifmmin.terms import CONDITIONS, braces
+from ifmmin.terms import CONDITIONS, FULL, METRICS, braces
 
 COLOURS = dict(zip(CONDITIONS, mpl.color_sequences["tab10"], strict=False))
 
@@ -164,4 +164,29 @@ def figure_3b(lines: pd.DataFrame, system: str) -> Figure:
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
+    return figure
+
+
+def robustness(table: pd.DataFrame) -> Figure:
+    """Draw WA and UA against the share of missing modalities, and of missing frames of the full input.
+
+    Args:
+        table: system, missing, condition, share, wa, ua.
+    """
+    shown = {
+        "modalities": "missing modalities (at least one stays)",
+        "frames": "missing frames of all modalities",
+    }
+    drawn = table[(table["missing"] == "modalities") | (table["condition"] == FULL)]
+    figure = Figure(figsize=(9.6, 6.4), dpi=150, layout="constrained")
+    grid = figure.subplots(len(METRICS), len(shown), sharex=True, sharey=True)
+    for row, metric in zip(grid, METRICS, strict=True):
+        for axes, (missing, words) in zip(row, shown.items(), strict=True):
+            for system, line in drawn[drawn["missing"] == missing].groupby("system", sort=False):
+                axes.plot(line["share"], line[metric], marker="o", markersize=3, label=system)
+            axes.grid(alpha=0.3)
+            axes.set_xlabel(f"share of {words}" if metric == METRICS[-1] else "")
+            axes.set_ylabel(metric.upper() if missing == "modalities" else "")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False)
+    figure.suptitle("What is left when some is missing; nothing was trained for it")
     return figure

@@ -25,7 +25,7 @@ def test_every_artifact_written_twice_in_two_processes_has_the_same_bytes(tmp_pa
     )
 
     here = contents(tmp_path / "here")
-    assert len(here) == 26
+    assert len(here) == 27
     other = contents(there)
     assert sorted(other) == sorted(here)
     assert [name for name, content in here.items() if other[name] != content] == []

@@ -179,3 +179,19 @@ def test_figure_3a_of_collapsed_features_is_drawn(value):
     axes = figure_3a(np.full((42, 9), value), 7)
 
     assert all(np.isfinite(points.get_offsets().data).all() for points in axes.collections)
+
+
+def test_robustness_has_a_line_for_each_system_of_mixed_modalities_and_of_the_full_input():
+    rows = [
+        (system, missing, condition, share, share + n, -share)
+        for n, system in enumerate(("x", "y"))
+        for missing, condition in (("modalities", "mixed"), ("frames", "avt"), ("frames", "a"))
+        for share in (0.0, 0.7)
+    ]
+    table = pd.DataFrame(rows, columns=["system", "missing", "condition", "share", "wa", "ua"])
+
+    axes = figures.robustness(table).axes
+
+    drawn = [[(line.get_label(), line.get_ydata().tolist()) for line in of.lines] for of in axes]
+    wa, ua = [("x", [0.0, 0.7]), ("y", [1.0, 1.7])], [("x", [0.0, -0.7]), ("y", [0.0, -0.7])]
+    assert drawn == [wa, wa, ua, ua]

@@ -15,9 +15,14 @@ from numpy.typing import NDArray
 from ifmmin.files import ArtifactError, read_json, write_json
 
 
+def content(mean: NDArray[np.float64], std: NDArray[np.float64]) -> dict[str, list[float]]:
+    """What the file holds of mean and deviation, both [D_a]; a model's header holds the same."""
+    return {"mean": mean.tolist(), "std": std.tolist()}
+
+
 def write(path: Path, mean: NDArray[np.float64], std: NDArray[np.float64]) -> None:
     """Write mean and deviation, both [D_a]."""
-    write_json(path, {"mean": mean.tolist(), "std": std.tolist()})
+    write_json(path, content(mean, std))
 
 
 def read(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

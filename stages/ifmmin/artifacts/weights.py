@@ -7,7 +7,10 @@ Tensors are float32 under their module's parameter names. The header has one met
 JSON with sorted keys: with one key the bytes are the same in each run, with several they are not. It says how
 to build the network (build; encoders also say encoders, models start: n_classes and encoders or sizes), how
 it was optimised (fit), on which kind of device and in which precision (run; pretrained: the same of its
-encoders, null where it has none), and which encoders collapsed.
+encoders, null where it has none), and which encoders collapsed. A model has all that its use takes: corpus
+(features/corpus.json: classes, and what the frames come from), scaling (of the acoustic frames, as in
+scalings) and calibration (condition to temperature, and to the expected calibration error of the validation
+utterances, in [0, 1], before and after it).
 """
 
 import json

@@ -1,0 +1,49 @@
+"""What one trained system says about the test utterances of its fold when some of their frames are missing.
+
+    data/gaps/<system>/<fold>-<seed>.parquet
+
+    share          float64, how likely a frame was missing, above 0
+    utterance_id   text
+    condition      a, v, t, av, at, vt, or avt (full input)
+    label          int64, index of the target class
+    predicted      int64, index of the largest logit
+    logit_<class>  float32, one column for each class in label order
+
+Key: (share, condition, utterance_id), in the order of the predictions, which have the same for a share of 0.
+Written by evaluate. Read by robustness.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from ifmmin.files import read_parquet, write_parquet
+
+FIXED = [
+    ("share", pa.float64()),
+    ("utterance_id", pa.string()),
+    ("condition", pa.string()),
+    ("label", pa.int64()),
+    ("predicted", pa.int64()),
+]
+
+
+def _schema(logits: list[str]) -> pa.Schema:
+    return pa.schema([*FIXED, *((name, pa.float32()) for name in logits)])
+
+
+def write(path: Path, tables: dict[float, pd.DataFrame], classes: list[str]) -> None:
+    """Write predictions by the share of missing frames."""
+    schema = _schema([f"logit_{name}" for name in classes])
+    parts = [table.assign(share=share)[schema.names] for share, table in tables.items()]
+    write_parquet(path, pd.concat(parts, ignore_index=True), schema)
+
+
+def read(path: Path) -> dict[float, pd.DataFrame]:
+    """Read predictions by the share of missing frames."""
+    table, _ = read_parquet(
+        path, lambda names: _schema([name for name in names if name.startswith("logit_")])
+    )
+    parts = table.groupby("share").__iter__()
+    return {float(str(share)): part.drop(columns="share") for share, part in parts}

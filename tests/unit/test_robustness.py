@@ -1,0 +1,85 @@
+"""Curves against the share of what is missing."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ifmmin import robustness
+from ifmmin.terms import CONDITIONS, FULL
+
+
+@given(st.integers(1, 200), st.floats(0, 1), st.integers(0, 99))
+def test_the_share_is_met_and_everybody_keeps_a_modality(n, share, seed):
+    conditions = robustness.drawn(n, share, seed)
+
+    assert set(conditions) <= {*CONDITIONS, FULL}
+    assert sum(3 - len(c) for c in conditions) == min(round(3 * n * share), 2 * n)
+
+
+@given(st.integers(1, 50), st.integers(0, 99))
+def test_what_a_small_share_takes_a_larger_one_takes_too(n, seed):
+    small, large = (robustness.drawn(n, share, seed) for share in (0.2, 0.6))
+
+    assert all(set(more) <= set(less) for more, less in zip(large, small, strict=True))
+
+
+def test_all_modalities_are_kept_alike():
+    kept = robustness.drawn(6000, 0.7, seed=1)
+
+    np.testing.assert_allclose([np.mean(kept == m) for m in "avt"], 1 / 3, atol=0.03)
+
+
+def predictions(n=3, full=True):
+    """Of n utterances of class 0: right where the visual modality is there."""
+    conditions = [*CONDITIONS, *([FULL] if full else [])]
+    rows = [(f"u{i}", c, 0, 0 if "v" in c else 1) for c in conditions for i in range(n)]
+    table = pd.DataFrame(rows, columns=["utterance_id", "condition", "label", "predicted"])
+    return table.assign(logit_x=1.0 - table["predicted"], logit_y=0.0 + table["predicted"])
+
+
+def test_an_utterance_is_read_in_the_condition_that_was_drawn_for_it():
+    n, seed = 200, 3
+    table = robustness.scores({("s", 1, seed): predictions(n)}, {("s", 1, seed): {0.5: predictions(n)}}, 2)
+    mixed = table[table["missing"] == "modalities"].set_index("share")
+
+    assert mixed.loc[0.0, "wa"] == 1
+    assert mixed.loc[0.5, "wa"] == pytest.approx(np.mean(["v" in c for c in robustness.drawn(n, 0.5, seed)]))
+    assert set(mixed["condition"]) == {"mixed"}
+
+
+def test_frames_are_scored_in_every_condition_and_their_average():
+    table = robustness.scores({("s", 1, 0): predictions()}, {("s", 1, 0): {0.7: predictions()}}, 2)
+    frames = table[(table["missing"] == "frames") & (table["share"] == 0.7)].set_index("condition")
+
+    assert frames["wa"].to_dict() == {
+        **{c: float("v" in c) for c in CONDITIONS},
+        FULL: 1.0,
+        "average": pytest.approx(0.5),
+    }
+
+
+def test_the_pairs_stand_in_for_a_full_input_that_a_system_does_not_know():
+    """Two of three pairs have v and say class 0."""
+    whole = robustness.completed(predictions(full=False))
+    added = whole[whole["condition"] == FULL]
+    p = np.exp(added[["logit_x", "logit_y"]].to_numpy())
+    e = np.e
+
+    assert list(added["utterance_id"]) == ["u0", "u1", "u2"]
+    assert set(added["predicted"]) == {0}
+    np.testing.assert_allclose(p, [[(2 * e + 1) / (3 * e + 3), (e + 2) / (3 * e + 3)]] * 3, rtol=1e-6)
+    pd.testing.assert_frame_equal(robustness.completed(predictions()), predictions())
+
+
+def test_curves_average_folds_within_a_seed_and_then_seeds():
+    rows = [("s", 1, 0, 0.2), ("s", 2, 0, 0.4), ("s", 1, 1, 0.9)]
+    scores = pd.DataFrame(rows, columns=["system", "fold", "seed", "wa"])
+    scores = scores.assign(ua=scores["wa"], missing="frames", condition="a", share=0.1)
+
+    [line] = robustness.curves(scores).to_dict("records")
+
+    assert line["wa"] == pytest.approx((0.3 + 0.9) / 2)
+    assert line["wa_std"] == pytest.approx(np.std([0.2, 0.4, 0.9], ddof=1))
+    assert (line["n_folds"], line["n_seeds"]) == (2, 2)
