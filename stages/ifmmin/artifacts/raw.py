@@ -15,7 +15,8 @@ Source: released code, data/multimodal_miss_dataset.py, and the pack that the MM
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -88,15 +89,78 @@ def read_frames(folder: Path, modality: str, ids: list[str]) -> tuple[list[NDArr
         one sentence for each fault found. With faults, the arrays are not to be used.
     """
     path = folder / FILES[modality]
-    if not path.is_file():
-        return [], [
-            f"{path}: no such file; expected the {modality} features of the pack, one data set per utterance."
-        ]
     try:
-        with h5py.File(path, "r") as file:
+        with _opened(path, modality) as file:
             return _read_all(file, path, modality, ids)
+    except ArtifactError as error:
+        return [], [str(error)]
+
+
+def _opened(path: Path, modality: str) -> h5py.File:
+    if not path.is_file():
+        raise ArtifactError(
+            f"{path}: no such file; expected the {modality} features of the pack, one data set per utterance."
+        )
+    try:
+        return h5py.File(path, "r")
     except OSError as error:
-        return [], [f"{path}: not a readable HDF5 file ({one_line(error)}). Fetch it again."]
+        raise ArtifactError(
+            f"{path}: not a readable HDF5 file ({one_line(error)}). Fetch it again."
+        ) from error
+
+
+def locate(given: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]:
+    """Find the files that a user names: one pack, or m=FILE for each modality m that is there.
+
+    Returns:
+        Modality to file, and what the pack says of what made its frames.
+
+    Raises:
+        ArtifactError: if there is nothing of the kind.
+    """
+    named = [text.partition("=") for text in given]
+    if all(m in MODALITIES and equals and path for m, equals, path in named):
+        return {m: Path(path) for m, _, path in named}, {}
+    folder = Path(given[0])
+    files = {m: folder / name for m, name in FILES.items() if (folder / name).is_file()}
+    if len(given) > 1 or not files:
+        raise ArtifactError(
+            f"{' '.join(given)}: neither a pack nor files; expected a folder with one of "
+            f"{', '.join(FILES.values())}, or a=FILE, v=FILE, t=FILE. Check the path."
+        )
+    about = folder / "pack.json"
+    stated = read_json(about, "Mend it or take it away: it is optional.") if about.exists() else {}
+    return files, stated.get("extractors", {})
+
+
+def read_some(files: Mapping[str, Path], at_once: int) -> Iterator[dict[str, dict[str, NDArray[np.float32]]]]:
+    """Read the frames of all utterances, in whatever modalities each has, some utterances at a time.
+
+    Args:
+        files: modality to its HDF5 file, which is there.
+        at_once: utterances to a batch, in the order of their ids.
+
+    Yields:
+        For each modality a, v, t: utterance id to frames [T, D] float32, as in `read_frames`.
+
+    Raises:
+        ArtifactError: if a file is no HDF5 file, or a data set in it holds no frames; a sentence each.
+    """
+    with ExitStack() as stack:
+        opened = {m: stack.enter_context(_opened(path, m)) for m, path in files.items()}
+        names = {m: set(file.keys()) for m, file in opened.items()}
+        ids = sorted(set().union(*names.values()))
+        for first in range(0, len(ids), at_once):
+            some, faults = ids[first : first + at_once], []
+            frames: dict[str, dict[str, NDArray[np.float32]]] = {m: {} for m in MODALITIES}
+            for m, file in opened.items():
+                has = [utterance_id for utterance_id in some if utterance_id in names[m]]
+                arrays, found = _read_all(file, files[m], m, has)
+                frames[m] = dict(zip(has, arrays, strict=False))
+                faults += found
+            if faults:
+                raise ArtifactError("\n".join(faults))
+            yield frames
 
 
 def _read_all(

@@ -1,0 +1,50 @@
+"""Which emotion each new utterance has, as trained models say.
+
+    <name>.parquet or <name>.csv
+
+    utterance_id   text
+    condition      the modalities that it was told by: a, v, t, av, at, vt or avt
+    emotion        text, the class with the largest probability
+    p_<class>      float64 in [0, 1], one column for each class; their sum is 1
+
+One row for each utterance, sorted by its id. Written by predict.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from ifmmin.files import ArtifactError, write_csv, write_parquet
+
+FORMATS = (".parquet", ".csv")
+
+
+def check(path: Path) -> None:
+    """See that a path names a format that can be written, before any work is done.
+
+    Raises:
+        ArtifactError: if it does not.
+    """
+    if path.suffix not in FORMATS:
+        raise ArtifactError(
+            f"{path}: ends in {path.suffix or 'nothing'}; expected {' or '.join(FORMATS)}. Rename it."
+        )
+
+
+def write(path: Path, emotions: pd.DataFrame) -> None:
+    """Write them."""
+    if path.suffix == ".csv":
+        write_csv(path, emotions)
+        return
+    kinds = [*[pa.string()] * 3, *[pa.float64()] * (len(emotions.columns) - 3)]
+    write_parquet(path, emotions, pa.schema(list(zip(map(str, emotions.columns), kinds, strict=True))))
+
+
+def text(emotions: pd.DataFrame, most: int) -> str:
+    """Print the first of them for people, a line each, the probabilities in percent."""
+    shares = (emotions.iloc[:most, 3:] * 100).round(1).astype(str) + " %"
+    names = {name: str(name).removeprefix("p_") for name in shares.columns}
+    shown = pd.concat([emotions.iloc[:most, :3], shares.rename(columns=names)], axis=1)
+    more = f"\n... and {len(emotions) - most} more" if len(emotions) > most else ""
+    return shown.to_string(index=False) + more

@@ -1,0 +1,181 @@
+"""Emotions of new utterances, each from whatever modalities it has, by one trained model or several."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from ifmmin.batches import Corpus
+from ifmmin.calibration import probabilities
+from ifmmin.errors import UserError
+from ifmmin.nn.sequences import Sequences
+from ifmmin.nn.systems import System
+from ifmmin.terms import MODALITIES, braces
+from ifmmin.training.prediction import predict
+
+AUTO = "auto"
+"""In place of a condition: all modalities that an utterance has."""
+
+Frames = Mapping[str, Mapping[str, NDArray[np.float32]]]
+"""Modality to utterance id to frames [T, D], unscaled."""
+
+
+class Model(NamedTuple):
+    """A trained system with what its use takes.
+
+    Attributes:
+        name: of its file, for the user.
+        system: the network.
+        device: where it is.
+        sizes: feature size D_m of each modality.
+        classes: class names in the order of the logits.
+        scaling: mean and deviation of the acoustic frames, [D_a] each.
+        temperatures: of each condition that it knows.
+        extractors: what made the frames that it was trained on, by modality, where that is known.
+    """
+
+    name: str
+    system: System
+    device: torch.device
+    sizes: Mapping[str, int]
+    classes: Sequence[str]
+    scaling: tuple[NDArray[np.float32], NDArray[np.float32]]
+    temperatures: Mapping[str, float]
+    extractors: Mapping[str, str]
+
+
+def model(name: str, system: System, device: torch.device, header: Mapping[str, Any]) -> Model:
+    """Put a model together from its network and the header of its file (artifacts/weights)."""
+    start, corpus, calibration = header["start"], header["corpus"], header["calibration"]
+    scaling = [np.asarray(header["scaling"][key], np.float32) for key in ("mean", "std")]
+    return Model(
+        name,
+        system.to(device),
+        device,
+        start["sizes"] if "sizes" in start else start["encoders"]["sizes"],
+        corpus["classes"],
+        (scaling[0], scaling[1]),
+        {c: of["temperature"] for c, of in calibration.items()},
+        corpus.get("extractors", {}),
+    )
+
+
+def check(models: Sequence[Model], sizes: Mapping[str, int], extractors: Mapping[str, str]) -> None:
+    """See that the models agree with one another and with the frames.
+
+    Args:
+        models: that answer together.
+        sizes: feature size of each modality that is there.
+        extractors: what made the frames, by modality, where that is known.
+
+    Raises:
+        UserError: if they do not.
+    """
+    for of in models[1:]:
+        if list(of.classes) != list(models[0].classes):
+            raise UserError(
+                f"{of.name}: classes are {', '.join(of.classes)}; those of {models[0].name} are "
+                f"{', '.join(models[0].classes)}. Expected models of one corpus."
+            )
+    for of in models:
+        for m, size in sizes.items():
+            if size != of.sizes[m]:
+                raise UserError(
+                    f"{of.name}: takes {of.sizes[m]} numbers a frame of {m}; the input has {size}. "
+                    "Expected frames made as those that it was trained on."
+                )
+            ours, theirs = of.extractors.get(m), extractors.get(m)
+            if ours and theirs and ours != theirs:
+                raise UserError(
+                    f"{of.name}: was trained on frames of {m} made by {ours}; the input's were made by "
+                    f"{theirs}. Expected the same extractor."
+                )
+
+
+def conditions(ids: Sequence[str], frames: Frames, condition: str) -> dict[str, list[str]]:
+    """Say in which condition each utterance is.
+
+    Args:
+        ids: the utterances.
+        frames: what there is of them; a sequence that is all zero counts as missing.
+        condition: AUTO, or the modalities to use of each, whatever else it has.
+
+    Returns:
+        Condition to utterances.
+
+    Raises:
+        UserError: if an utterance has no modality, or lacks one of those to use.
+    """
+    found: dict[str, list[str]] = {}
+    for utterance_id in ids:
+        there = "".join(m for m in MODALITIES if utterance_id in frames[m] and frames[m][utterance_id].any())
+        use = there if condition == AUTO else condition
+        if not there or not set(use) <= set(there):
+            raise UserError(
+                f"utterance {utterance_id!r} has {braces(there) if there else 'no modality'}; expected "
+                f"{'one at least' if condition == AUTO else braces(use)}. Leave it out, or give its frames."
+            )
+        found.setdefault(use, []).append(utterance_id)
+    return found
+
+
+def emotions(models: Sequence[Model], frames: Frames, condition: str, precision: str) -> pd.DataFrame:
+    """Say which emotion each utterance has, by the mean of the models' calibrated probabilities.
+
+    Args:
+        models: checked to agree.
+        frames: what there is of each utterance.
+        condition: AUTO, or the modalities to use.
+        precision: one of devices.PRECISIONS.
+
+    Returns:
+        utterance_id, condition, emotion, p_<class> of each class, sorted by utterance.
+
+    Raises:
+        UserError: if an utterance has no modality, a model knows none of its condition, or a logit is not
+            finite.
+    """
+    classes = list(models[0].classes)
+    ids = sorted({utterance_id for of in frames.values() for utterance_id in of})
+    parts = []
+    for c, some in conditions(ids, frames, condition).items():
+        x = {m: _sequences(frames[m], some) for m in c}
+        x |= {m: _nothing(size, some) for m, size in models[0].sizes.items() if m not in c}
+        p = np.mean([_probabilities(of, x, some, c, precision) for of in models], axis=0)
+        columns = {f"p_{name}": p[:, k] for k, name in enumerate(classes)}
+        emotion = [classes[k] for k in p.argmax(1)]
+        parts.append(pd.DataFrame({"utterance_id": some, "condition": c, "emotion": emotion, **columns}))
+    return pd.concat(parts).sort_values("utterance_id", ignore_index=True)
+
+
+def _sequences(frames: Mapping[str, NDArray[np.float32]], ids: Sequence[str]) -> Sequences:
+    arrays = [frames[utterance_id] for utterance_id in ids]
+    lengths = torch.tensor([len(x) for x in arrays])
+    return Sequences(torch.from_numpy(np.concatenate(arrays)), lengths.cumsum(0) - lengths, lengths)
+
+
+def _nothing(size: int, ids: Sequence[str]) -> Sequences:
+    """A modality that is not read, in a form that every system can encode."""
+    lengths = torch.ones(len(ids), dtype=torch.int64)
+    return Sequences(torch.zeros(1, size), lengths - 1, lengths)
+
+
+def _probabilities(
+    of: Model, x: Mapping[str, Sequences], ids: Sequence[str], c: str, precision: str
+) -> NDArray[np.float64]:
+    """Probabilities (b, classes) of utterances in one condition."""
+    mean, deviation = (torch.from_numpy(part) for part in of.scaling)
+    scaled = {**x, "a": x["a"]._replace(frames=(x["a"].frames - mean) / deviation)}
+    there = {m: on._replace(frames=on.frames.to(of.device)) for m, on in scaled.items()}
+    y, rows = torch.zeros(len(ids), dtype=torch.int64, device=of.device), {"test": torch.arange(len(ids))}
+    corpus = Corpus(there, y, rows, np.array(ids, object), list(of.classes))
+    predicted, _ = predict(of.system, corpus, "test", [c], precision)
+    if c not in predicted:
+        raise UserError(
+            f"{of.name}: has one network for each condition and none for {braces(c)}; expected fewer "
+            "modalities. Choose some by --condition."
+        )
+    return probabilities(predicted[c].O.cpu().numpy(), of.temperatures[c])
