@@ -42,8 +42,8 @@ def read_description(folder: Path, ids: list[str], n_classes: int) -> tuple[dict
     """Say what the corpus is called, what its classes are called, and whether it was generated.
 
     Returns:
-        name, classes, synthetic, iemocap (whether the ids are IEMOCAP's) and, where stated, extractors; and one
-        sentence for each fault.
+        name, classes, synthetic, iemocap (whether the ids are IEMOCAP's) and, where stated, extractors; and
+        one sentence for each fault.
     """
     iemocap = is_iemocap(ids)
     named = iemocap and n_classes == len(IEMOCAP_CLASSES)
