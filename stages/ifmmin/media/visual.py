@@ -47,7 +47,7 @@ def chosen(name: str) -> Visual:
         return BUILT_IN[name]()
     module, _, factory = name.partition(":")
     expected = f"expected {', '.join(BUILT_IN)}, or module:factory of a module that Python finds"
-    if not factory:
+    if not (module and factory):
         raise UserError(f"--visual {name!r} is not known; {expected}.")
     try:
         made: Visual = getattr(importlib.import_module(module), factory)()
