@@ -157,8 +157,8 @@ def test_what_utterances_lack_is_said_once_for_each_modality(here, encoder, tmp_
     extract.main(["--audio", "audio", "--transcripts", "t.csv", "--encoder", "encoder", "--out", "pack"])
 
     assert [message.split(":")[1] for message in caplog.messages] == [
-        " 1 utterances (x_2) lack a",
-        " 1 utterances (x_1) lack t",
+        " there is no a of 1 of 2 utterances (x_2)",
+        " there is no t of 1 of 2 utterances (x_1)",
     ]
     with h5py.File(tmp_path / "pack/A/comparE.h5") as file:
         assert list(file) == ["x_1"]

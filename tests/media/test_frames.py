@@ -5,13 +5,13 @@ import json
 import re
 import sys
 from importlib import metadata
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from scipy.signal import firwin
 
+from conftest import ROOT
 from ifmmin.errors import UserError
 from ifmmin.media import extracting, visual, xception
 from ifmmin.media.sound import Acoustic, decimated
@@ -353,22 +353,14 @@ def test_the_network_gives_what_its_layers_give_in_numpy():
 # Plug-ins.
 
 
-class Brightness:
-    """A plug-in as docs/from_recordings.md shows one."""
-
-    name, size = "brightness 1", 1
-
-    def frames(self, video):
-        return np.array([[image.mean()] for image in video.images(5)], np.float32)
-
-
 @pytest.fixture
-def plugins(monkeypatch):
-    """A module of plug-ins that Python finds."""
-    broken = type("Broken", (Brightness,), {"size": 2})
-    module = SimpleNamespace(Brightness=Brightness, Broken=broken)
-    monkeypatch.setitem(sys.modules, "plugins_of_a_test", module)
-    return "plugins_of_a_test"
+def plugins(monkeypatch, tmp_path):
+    """The module of the plug-in that the guide shows, and a plug-in that says another size than it makes."""
+    source = (ROOT / "docs/from_recordings.md").read_text("utf-8").split("```python\n")[1].split("```")[0]
+    (tmp_path / "brightness.py").write_text(f"{source}\n\nclass Broken(Brightness):\n    size = 2\n", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "brightness"
+    sys.modules.pop("brightness", None)
 
 
 def test_a_plug_in_of_the_user_s_is_taken_by_module_and_factory(film, plugins):

@@ -77,7 +77,7 @@ def test_all_faults_of_a_table_are_reported_at_once(own):
 
 def test_an_utterance_without_anything_is_named(own):
     with pytest.raises(
-        UserError, match=re.escape("1 utterances (c_1) of 2 have neither sound, video nor text")
+        UserError, match=re.escape("there is neither sound, video nor text of 1 of 2 utterances (c_1)")
     ):
         own("utterance_id,text\na_1,\nc_1,\n", video=None)
 

@@ -116,9 +116,9 @@ def _extracted(clips: Sequence[Clip], m: str, extractor: Extractor) -> Iterator[
     lacking = [c.utterance_id for c in clips if c.utterance_id not in there]
     if lacking:
         log.warning(
-            "warning: %s lack %s: ingest refuses a labelled pack of which something is missing.",
-            listed(lacking),
+            "warning: there is no %s of %s: ingest refuses a labelled pack of which something is missing.",
             m,
+            listed(lacking, len(clips)),
         )
     blank = []
     for utterance_id, source in tqdm(there.items(), m, unit="utterance", disable=not sys.stderr.isatty()):
@@ -127,7 +127,11 @@ def _extracted(clips: Sequence[Clip], m: str, extractor: Extractor) -> Iterator[
             blank.append(utterance_id)
         yield utterance_id, frames
     if blank:
-        log.warning("warning: in %s nothing was found: one frame of zeros each in %s.", listed(blank), m)
+        log.warning(
+            "warning: nothing was found in the %s of %s: one frame of zeros each.",
+            m,
+            listed(blank, len(there)),
+        )
 
 
 def _frames(extractor: Extractor, source: Any) -> Frames:  # noqa: ANN401 - a path, a video or a text

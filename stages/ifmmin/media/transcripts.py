@@ -56,15 +56,16 @@ def read(path: Path, audio: Path | None, video: Path | None) -> list[Clip]:
     empty = [clip.utterance_id for clip in clips if not (clip.a or clip.v or clip.t)]
     if empty:
         raise UserError(
-            f"{path}: {listed(empty)} of {len(clips)} have neither sound, video nor text; "
+            f"{path}: there is neither sound, video nor text of {listed(empty, len(clips))}; "
             "expected one at least. Check the names of the files."
         )
     return clips
 
 
-def listed(names: Sequence[str]) -> str:
-    """Say how many utterances, and which, the first few by name."""
-    return f"{len(names)} utterances ({', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''})"
+def listed(names: Sequence[str], total: int) -> str:
+    """Say how many of all utterances, and which, the first few by name."""
+    more = ", ..." if len(names) > SHOWN else ""
+    return f"{len(names)} of {total} utterances ({', '.join(names[:SHOWN])}{more})"
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
