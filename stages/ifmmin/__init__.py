@@ -3,7 +3,7 @@
     parallel
     entry | presets | training
     comparison | evaluating | marks | significance
-    artifacts | averaging | batches | figures | indexing | pretrainings | synthesis | systems
+    artifacts | averaging | batches | figures | indexing | media | pretrainings | synthesis | systems
     files | loading | nn | params | scoring | splitting
     errors | identifiers | schema | terms
 

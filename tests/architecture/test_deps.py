@@ -131,11 +131,14 @@ def test_code_deps_exist(stage):
 
 
 def test_one_module_loads_by_name_and_only_from_two_rooms():
-    """Any other import by name would escape the test above. The supervisor of a stage is not part of it."""
-    supervisor = PACKAGE / "parallel" / "supervising.py"
+    """Any other import by name would escape the test above.
+
+    The supervisor of a stage is not part of it, and no stage loads the visual plug-in of a user.
+    """
+    others = {PACKAGE / "parallel/supervising.py", PACKAGE / "media/visual.py"}
     loaders = {
         name(path)
-        for path in {*SCRIPTS, *LIBRARY} - {supervisor}
+        for path in {*SCRIPTS, *LIBRARY} - others
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Call) and ast.unparse(node.func).removeprefix("importlib.") in BY_NAME
     }
@@ -145,7 +148,8 @@ def test_one_module_loads_by_name_and_only_from_two_rooms():
 
 
 def test_every_script_but_the_commands_of_people_is_run_by_a_stage():
-    commands = {STAGES / f"{name}.py" for name in ("compare", "params_schema", "preset", "records", "run")}
+    names = ("compare", "extract", "params_schema", "preset", "records", "run")
+    commands = {STAGES / f"{name}.py" for name in names}
 
     assert {script(stage) for stage in stages()} == set(SCRIPTS) - commands
 

@@ -1,14 +1,18 @@
-"""requirements.txt: exact versions of what is used, and nothing else."""
+"""requirements.txt and requirements-media.txt: exact versions of what is used, and nothing else."""
 
 import re
 import sys
 from importlib import metadata
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from architecture.project import LIBRARY, ROOT, SCRIPTS, imports
 
+CORE, MEDIA = "requirements.txt", "requirements-media.txt"
+FILES_ALONE = {"fer"}
+"""Not imported: its weights are read."""
 TOOLS = {
     "bokeh",
     "dvc-s3",
@@ -22,13 +26,25 @@ TOOLS = {
 }
 
 
-def lines() -> list[str]:
-    text = (ROOT / "requirements.txt").read_text("utf-8")
+def lines(file: str = CORE) -> list[str]:
+    text = (ROOT / file).read_text("utf-8")
     return [line for line in text.splitlines() if line.strip() and not line.startswith(("#", "-c "))]
 
 
-def names() -> set[str]:
-    return {re.match(r"[\w.-]+", line)[0] for line in lines()}
+def names(file: str = CORE) -> set[str]:
+    return {re.match(r"[\w.-]+", line)[0] for line in lines(file)}
+
+
+def installed(name: str) -> bool:
+    try:
+        return bool(metadata.version(name))
+    except metadata.PackageNotFoundError:
+        return False
+
+
+needs_media = pytest.mark.skipif(
+    not all(map(installed, names(MEDIA))), reason=f"not every package of {MEDIA} is installed"
+)
 
 
 def imported() -> set[str]:
@@ -51,11 +67,42 @@ def test_every_requirement_is_imported_or_a_tool():
 
 def test_every_import_is_required():
     """What comes along with another package today may not come along tomorrow."""
-    assert normal(imported()) - normal(names()) == set()
+    assert normal(imported()) - normal(names()) - normal(names(MEDIA)) == set()
 
 
-def test_every_requirement_has_its_exact_version():
-    loose = [line for line in lines() if not re.fullmatch(r"[\w.-]+(\[\w+\])?==\d[\w.+!-]*", line)]
+def needs(name: str) -> set[str]:
+    """What a package needs here, without extras."""
+    found = map(Requirement, metadata.requires(name) or [])
+    return {need.name for need in found if need.marker is None or need.marker.evaluate({"extra": ""})}
+
+
+@needs_media
+def test_every_requirement_of_recordings_is_imported_or_needed_by_one_that_is():
+    used = normal(imported()) | FILES_ALONE
+    reached, open_ = set(), normal(names(MEDIA)) & used
+    while open_:
+        reached |= open_
+        of = open_ - FILES_ALONE  # nothing of it runs
+        open_ = normal({need for name in of for need in needs(name)}) & normal(names(MEDIA)) - reached
+
+    assert normal(names(MEDIA)) - reached == set()
+
+
+@needs_media
+def test_both_files_together_are_all_that_recordings_need_and_in_the_versions_installed():
+    """So they can be installed with --no-deps: nothing is missing, and the core keeps its versions."""
+    pins = {canonicalize_name(r.name): r for r in map(Requirement, lines(MEDIA))}
+    core = {canonicalize_name(r.name) for r in constraints()}
+
+    needed = normal({need for name in pins if name not in FILES_ALONE for need in needs(name)})
+    assert needed - pins.keys() - core == set()
+    assert pins.keys() & core == set()
+    assert {name for name, pin in pins.items() if metadata.version(name) not in pin.specifier} == set()
+
+
+@pytest.mark.parametrize("file", [CORE, MEDIA])
+def test_every_requirement_has_its_exact_version(file):
+    loose = [line for line in lines(file) if not re.fullmatch(r"[\w.-]+(\[\w+\])?==\d[\w.+!-]*", line)]
 
     assert loose == []
 
@@ -64,15 +111,15 @@ def test_torch_is_the_one_that_made_the_lock():
     assert "torch==2.13.0" in lines()
 
 
-def test_everything_that_the_requirements_bring_along_is_pinned_as_it_is_installed():
+def constraints() -> list[Requirement]:
     """constraints.txt holds for every platform: a line counts where its marker does."""
     text = (ROOT / "constraints.txt").read_text("utf-8")
     pins = [Requirement(line) for line in text.splitlines() if line.strip() and line.lstrip()[0] != "#"]
-    here = {
-        canonicalize_name(pin.name): str(pin.specifier).removeprefix("==")
-        for pin in pins
-        if pin.marker is None or pin.marker.evaluate()
-    }
+    return [pin for pin in pins if pin.marker is None or pin.marker.evaluate()]
+
+
+def test_everything_that_the_requirements_bring_along_is_pinned_as_it_is_installed():
+    here = {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in constraints()}
 
     open_, needed = [Requirement(line) for line in lines()], set()
     while open_:
@@ -87,7 +134,7 @@ def test_everything_that_the_requirements_bring_along_is_pinned_as_it_is_install
                 need.marker.evaluate({"extra": e}) for e in ("", *requirement.extras)
             ):
                 open_.append(need)
-    installed = {name: metadata.version(name).partition("+")[0] for name, *_ in needed}
+    versions = {name: metadata.version(name).partition("+")[0] for name, *_ in needed}
 
-    assert len(installed) > 100
-    assert {name: here.get(name) for name in installed} == installed
+    assert len(versions) > 100
+    assert {name: here.get(name) for name in versions} == versions

@@ -810,6 +810,9 @@ def test_frames_of_each_utterance_are_those_of_the_pack(pack, taken):
         ('{"classes": ["a", "b", "c", "c"]}', "['a', 'b', 'c', 'c']"),
         ('{"classes": ["a", "b", "c", "../d"]}', "../d"),
         ('{"classes": ["a", "b", "c", 4]}', "4"),
+        ('{"extractors": "opensmile"}', "no other key"),
+        ('{"extractors": {"a": 3}}', "{'a': 3}"),
+        ('{"extractors": {"audio": "opensmile"}}', "{'audio': 'opensmile'}"),
     ],
 )
 def test_a_description_that_breaks_a_rule_is_named(pack, refusal, content, shown):
@@ -833,7 +836,23 @@ def test_a_description_names_corpus_and_classes(pack, taken):
     assert corpus == {**stated, "iemocap": True}
 
 
+def test_what_made_the_frames_reaches_the_corpus(pack, taken):
+    extractors = {"a": "opensmile", "t": "BertModel λ"}
+    (pack.write().folder / "pack.json").write_text(json.dumps({"extractors": extractors}), "utf-8")
+
+    corpus = features.read_corpus(taken().folder)
+
+    assert corpus["extractors"] == extractors
+    assert corpus["classes"] == ["angry", "happy", "neutral", "sad"]
+
+
 # Writing.
+
+
+def test_only_the_modalities_that_are_given_are_written(pack, tmp_path):
+    raw.write(tmp_path / "written", {"t": lambda: iter(pack.x["t"].items())}, {})
+
+    assert [p.name for p in (tmp_path / "written").rglob("*.h5")] == ["bert_large.h5"]
 
 
 def test_a_pack_that_is_written_reads_back_the_same(pack, tmp_path):

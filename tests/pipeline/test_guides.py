@@ -5,6 +5,7 @@ A block of ```console has commands behind `$` and, below each, lines that its ou
 command that shows nothing must end well. What cannot run here says above its block by which file it is run.
 """
 
+import importlib.util
 import os
 import re
 import shlex
@@ -89,9 +90,19 @@ def committed_params(project):
     shutil.copy(ROOT / "params.yaml", project.folder)
 
 
+def need_recordings(_):
+    """The packages and the speaker of the guide, or no test."""
+    for name in ("cv2", "fer", "opensmile", "soundfile", "transformers"):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"{name} of requirements-media.txt is missing")
+    if shutil.which("espeak-ng") is None:
+        pytest.skip("espeak-ng is not there to speak")
+
+
 PREPARED = {
     "CONTRIBUTING.md": committed_params,
     "docs/add_a_system.md": add_system,
+    "docs/from_recordings.md": need_recordings,
     "docs/reproduce_the_paper.md": make_pack,
 }
 

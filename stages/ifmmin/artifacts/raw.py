@@ -3,10 +3,10 @@
     A/comparE.h5             one data set per utterance id: acoustic frames [T, D_a]
     V/denseface.h5           the same for visual frames [T, D_v]; trailing all-zero rows are padding
     L/bert_large.h5          the same for word embeddings [T, D_t]; trailing all-zero rows are padding
-    pack.json                optional: {"name": ..., "classes": [...], "synthetic": true}
+    pack.json                optional: {"name": ..., "classes": [...], "synthetic": true, "extractors": {...}}
     target/                  labels and folds, see raw_targets
 
-Read by ingest; written by synthesize.
+extractors names, by modality, what made the frames. Read by ingest; written by synthesize and extract.
 A pack is somebody else's data: nothing in it is executed or followed (no links to other files),
 and ids are compared with names, never joined to paths. All faults are collected and reported at once.
 
@@ -43,7 +43,8 @@ def read_description(folder: Path, ids: list[str], n_classes: int) -> tuple[dict
     """Say what the corpus is called, what its classes are called, and whether it was generated.
 
     Returns:
-        name, classes, synthetic and iemocap (whether the ids are IEMOCAP's); and one sentence for each fault.
+        name, classes, synthetic, iemocap (whether the ids are IEMOCAP's) and, where stated, extractors; and
+        one sentence for each fault.
     """
     iemocap = is_iemocap(ids)
     named = iemocap and n_classes == len(IEMOCAP_CLASSES)
@@ -60,12 +61,15 @@ def read_description(folder: Path, ids: list[str], n_classes: int) -> tuple[dict
         stated = read_json(path, "Mend it or take it away: it is optional.")
     except (ArtifactError, OSError) as error:
         return description, [str(error)]
-    kinds = {"name": str, "classes": list, "synthetic": bool}
+    kinds = {"name": str, "classes": list, "synthetic": bool, "extractors": dict}
     if any(k not in kinds or not isinstance(v, kinds[k]) for k, v in stated.items()):
         return description, [
-            f"{path}: holds {sorted(stated)}; expected name (text), classes (list) and synthetic "
-            "(true or false), and no other key."
+            f"{path}: holds {sorted(stated)}; expected name (text), classes (list), synthetic "
+            "(true or false) and extractors (object), and no other key."
         ]
+    extractors = stated.get("extractors", {})
+    if not all(m in MODALITIES and isinstance(name, str) for m, name in extractors.items()):
+        return description, [f"{path}: extractors are {extractors!r}; expected text for each of a, v, t."]
     names = stated.get("classes", description["classes"])
     if not n_classes:
         return description, []
@@ -229,11 +233,11 @@ def write(
 
     Args:
         folder: where to; made where it is missing.
-        frames: for each modality, what yields (utterance id, frames [T, D]).
+        frames: for each modality that there is, what yields (utterance id, frames [T, D]).
         description: the content of pack.json.
     """
-    for m in MODALITIES:
+    for m, utterances in frames.items():
         with whole(folder / FILES[m]) as temporary, h5py.File(temporary, "w") as file:
-            for utterance_id, x in frames[m]():
+            for utterance_id, x in utterances():
                 file.create_dataset(utterance_id, data=x, track_times=False)
     write_json(folder / "pack.json", description)

@@ -1,0 +1,84 @@
+"""Acoustic frames as the MMIN authors made them: ComParE low-level descriptors by openSMILE, ten a second.
+
+Source: paper, section 3.1; released code (MMIN), preprocess/IEMOCAP/make_comparE.py.
+"""
+
+from math import gcd
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import resample_poly
+
+from ifmmin.errors import one_line
+from ifmmin.media.packages import needed
+
+RATE = 16_000
+"""Hz, IEMOCAP's: sound of another rate is resampled, since descriptors depend on it."""
+
+SHORTEST = 0.06
+"""Seconds of one window of the descriptors."""
+
+EVERY = 10
+"""Descriptors come every 10 ms and are resampled down by this."""
+
+
+class Acoustic:
+    """openSMILE's ComParE_2016: 65 low-level descriptors and their 65 deltas.
+
+    Attributes:
+        name: its version and what it computes.
+        size: 130 columns.
+    """
+
+    size = 130
+
+    def __init__(self) -> None:
+        """Set openSMILE up.
+
+        Raises:
+            UserError: if a package is missing.
+        """
+        with needed():
+            import opensmile
+            import soundfile
+        levels = opensmile.FeatureLevel.LowLevelDescriptors, opensmile.FeatureLevel.LowLevelDescriptors_Deltas
+        self._levels = [opensmile.Smile(opensmile.FeatureSet.ComParE_2016, level) for level in levels]
+        self._sound = soundfile
+        self.name = f"opensmile {opensmile.__version__} ComParE_2016 LLD+delta {RATE} Hz /{EVERY}"
+
+    def fault(self, path: Path) -> str | None:
+        """Say why a recording cannot be used, by its header alone."""
+        try:
+            seconds = self._sound.info(path).duration
+        except (self._sound.LibsndfileError, OSError) as error:
+            return f"{path}: not readable as sound ({one_line(error)}); expected a wav or flac file."
+        if seconds < SHORTEST:
+            return f"{path}: lasts {seconds:.3f} s; expected at least {SHORTEST} s, one window of openSMILE."
+        return None
+
+    def frames(self, path: Path) -> NDArray[np.float32]:
+        """Extract the frames of a recording; several channels are averaged.
+
+        Returns:
+            [T, 130] float32, unscaled; T is the number of descriptors over 10, rounded up, so at least 1.
+        """
+        x, rate = self._sound.read(path, dtype="float32", always_2d=True)  # [samples, channels]
+        common = gcd(RATE, rate)
+        x = resample_poly(x.mean(1), RATE // common, rate // common)
+        return decimated(self.descriptors(x))
+
+    def descriptors(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Compute descriptors and deltas of samples at 16 kHz: [T, 130], a row every 10 ms.
+
+        Both start at 0 s and are joined row by row. That is the inner join on start and end, but for the last
+        rows: openSMILE cuts their times to the end of the recording, so that several have the same.
+        """
+        parts = [level.process_signal(x, RATE).to_numpy(np.float64) for level in self._levels]
+        T = min(map(len, parts))
+        return np.concatenate([part[:T] for part in parts], axis=1)
+
+
+def decimated(x: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Filter frames [T, D] and keep every tenth, [T / 10 rounded up, D]; zeros stand beyond both ends."""
+    return np.asarray(resample_poly(x, 1, EVERY, axis=0), np.float32)

@@ -1,0 +1,76 @@
+"""Textual frames: the last hidden state of a transformer, one frame a word piece.
+
+The paper's encoder is BERT-large; any that transformers loads will do. What marks begin and end of a sentence
+([CLS], [SEP]) is kept, for so the encoder was trained; whether the published pack has it is not known.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ifmmin.errors import UserError, one_line
+from ifmmin.media.packages import digest, needed
+
+EXPECTED = "expected what transformers' save_pretrained writes of a model and its tokenizer, as safetensors"
+
+
+class Textual:
+    """A transformer from a local folder; nothing is fetched, unpickled or executed.
+
+    Attributes:
+        name: its class, and a digest of its weights.
+        size: its hidden size.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Load it.
+
+        Raises:
+            UserError: if a package is missing, or the folder holds no encoder.
+        """
+        weights = sorted(folder.glob("*.safetensors"))
+        if not weights or not (folder / "config.json").is_file():
+            raise UserError(f"{folder}: no encoder (config.json, *.safetensors) is there; {EXPECTED}.")
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        with needed():
+            import transformers
+        transformers.utils.logging.disable_progress_bar()
+        try:
+            self._tokenizer, self._model = _loaded(transformers, folder)
+        except Exception as error:  # whatever a file that is none makes it raise
+            raise UserError(
+                f"{folder}: not readable as an encoder ({one_line(error)}); {EXPECTED}."
+            ) from error
+        self.size: int = self._model.config.hidden_size
+        self.name = f"{type(self._model).__name__} {digest(weights)}"
+
+    def frames(self, text: str) -> NDArray[np.float32]:
+        """Encode a text; of a longer one than the encoder takes, the beginning.
+
+        Returns:
+            [T, hidden size] float32, T word pieces.
+        """
+        longest = min(self._tokenizer.model_max_length, self._model.config.max_position_embeddings)
+        pieces = self._tokenizer(text, return_tensors="pt", truncation=True, max_length=longest)
+        with torch.inference_mode():
+            found: NDArray[np.float32] = (
+                self._model(**pieces).last_hidden_state[0].numpy()
+            )  # [T, hidden size]
+        return found
+
+
+def _loaded(transformers: Any, folder: Path) -> tuple[Any, Any]:  # noqa: ANN401 - it has no types
+    """Load tokenizer and model; weights that the folder lacks would be random, and are refused."""
+    local = {"local_files_only": True, "trust_remote_code": False}
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **local)
+    model, loading = transformers.AutoModel.from_pretrained(
+        folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **local
+    )
+    missing = sorted(name for name in loading["missing_keys"] if not name.startswith("pooler."))
+    if missing:
+        raise ValueError(f"it lacks {len(missing)} weights, first {missing[0]}")
+    return tokenizer, model.eval()
