@@ -40,7 +40,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     for name, kind in (("--audio", Path), ("--text", str), ("--video", Path)):
         parser.add_argument(name, type=kind, help="of one clip (needs requirements-media.txt)")
     parser.add_argument("--encoder", type=Path, help="folder of the text encoder, for --text")
-    parser.add_argument("--visual", help="face network, for --video")
+    parser.add_argument("--visual", default="mini_xception", help="face network, for --video")
     parser.add_argument("--condition", choices=(inference.AUTO, *CONDITIONS, FULL), default=inference.AUTO)
     parser.add_argument("--out", type=Path, help="where to write: .parquet or .csv")
     args = parser.parse_args(argv)
@@ -81,9 +81,9 @@ def inputs(args: argparse.Namespace) -> Iterator[tuple[inference.Frames, dict[st
         from ifmmin.media import extracting
 
         how = {"encoder": args.encoder, "visual": args.visual}
-        frames, extractors = extracting.clip(args.audio, args.text, args.video, **how)
+        made, extractors = extracting.clip(args.audio, args.text, args.video, **how)
         name = next(Path(x).stem for x in (args.audio, args.video, "clip") if x)
-        yield {m: {name: frames[m]} if m in frames else {} for m in MODALITIES}, extractors
+        yield {m: {name: made[m]} if m in made else {} for m in MODALITIES}, extractors
         return
     files, extractors = raw.locate(args.input)
     for frames in raw.read_some(files, AT_ONCE):
