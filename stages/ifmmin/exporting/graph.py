@@ -52,6 +52,9 @@ class Graph(nn.Module):
     length of a missing modality, nor what lies behind an end, is read.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         system: System,
@@ -110,7 +113,7 @@ class Graph(nn.Module):
 
 
 def _there(x: Tensor, lengths: Tensor, available: Tensor) -> Padded:
-    """Keep what is valid of (B, T, D); a missing modality is one frame of zeros, whose answer nobody reads."""
+    """Keep what is valid of (B, T, D); a missing modality is one zero frame, whose answer nobody reads."""
     inside = (torch.arange(x.shape[1]) < lengths[:, None]) & available[:, None]  # (B, T)
     return Padded(x.masked_fill(~inside[..., None], 0), torch.where(available, lengths, 1))
 
@@ -126,12 +129,20 @@ def _with_constant_silence(system: System) -> System:
     return copy
 
 
-def traced(graph: Graph, sizes: Mapping[str, int]) -> bytes:
-    """Write a graph as ONNX, with dynamic batch and lengths; inputs and outputs as in `Graph.forward`.
+def traced(
+    system: System,
+    *,
+    sizes: Mapping[str, int],
+    scaling: Mapping[str, Sequence[float]],
+    temperatures: Mapping[str, float],
+) -> bytes:
+    """Write a trained system as ONNX, with dynamic batch and lengths; inputs and outputs: `Graph.forward`.
 
     Args:
-        graph: the system.
+        system: on the CPU.
         sizes: feature size D_m of each modality.
+        scaling: as in Graph.
+        temperatures: as in Graph.
 
     Returns:
         The file: the same bytes for the same weights. It says nothing of where and when it was made.
@@ -144,9 +155,9 @@ def traced(graph: Graph, sizes: Mapping[str, int]) -> bytes:
         # of batch sizes, which the check that follows each export tries out.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            graph,
+            Graph(system, scaling=scaling, temperatures=temperatures),
             _example(sizes),
-            target,
+            target,  # type: ignore[arg-type]  # a file will do
             input_names=list(INPUTS),
             output_names=list(OUTPUTS),
             dynamic_axes={**dynamic, **whole},
@@ -155,7 +166,8 @@ def traced(graph: Graph, sizes: Mapping[str, int]) -> bytes:
         )
     model = onnx.load_from_string(target.getvalue())
     onnx.checker.check_model(model, full_check=True)
-    return model.SerializeToString(deterministic=True)
+    written: bytes = model.SerializeToString(deterministic=True)
+    return written
 
 
 def _example(sizes: Mapping[str, int]) -> tuple[Tensor, ...]:

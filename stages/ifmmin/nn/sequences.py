@@ -120,8 +120,8 @@ def sent(x: Tensor, like: Tensor) -> Tensor:
 def by_hand(frames: Tensor) -> bool:
     """Whether forms written for a processor may serve.
 
-    In full precision, without a gradient of the frames, and not while a graph of plain operations is traced.
+    In full precision, without a gradient of the frames, and not while ONNX is traced.
     """
     in_full = not torch.is_autocast_enabled("cpu")
-    plain = frames.requires_grad or torch.jit.is_tracing()
+    plain = frames.requires_grad or torch.onnx.is_in_onnx_export()
     return frames.device.type == "cpu" and in_full and not plain
