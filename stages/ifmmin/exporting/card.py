@@ -55,6 +55,7 @@ def text(
         header=header,
         corpus=corpus,
         sizes=given(header)["sizes"],
+        extractors=corpus.get("extractors", {}),
         roles=[_role(role, part) for role, part in _by_role(fold)],
         runs=spread.loc[AVERAGE].to_dict(),
         rows=[(c, own.loc[c].to_dict(), spread.loc[c].to_dict()) for c in (AVERAGE, *known)],
@@ -66,7 +67,7 @@ def text(
 def licence(corpus: Mapping[str, Any]) -> str:
     """Say under which terms the weights stand: LICENSE.md of an export."""
     if corpus["synthetic"]:
-        return "The corpus is generated, without a licence of its own. Weights and code are under the MIT licence."
+        return "The corpus is generated and has no licence of its own; weights and code: MIT licence."
     terms = " (https://sail.usc.edu/iemocap/)" if corpus["iemocap"] else ""
     return (
         f"Weights are derived from the corpus they were trained on: the licence of {corpus['name']}{terms} "

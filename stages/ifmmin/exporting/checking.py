@@ -1,12 +1,14 @@
 """Whether an ONNX graph says what the system says, tried on utterances made at random."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from copy import deepcopy
+from typing import Any, cast
 
 import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from ifmmin.calibration import probabilities
 from ifmmin.errors import UserError
@@ -34,8 +36,10 @@ def largest_difference(
 ) -> float:
     """Run the graph beside the system, in every condition and in batches of several sizes.
 
-    The system predicts as the stage evaluate has it predict. The graph gets the same utterances unscaled, one
-    condition beside the other, with NaN behind each end and for each missing modality.
+    The system predicts by the calls of the stage evaluate, in double precision, so that what is measured is
+    the rounding of the graph and not that of the fast forms of ifmmin.nn too, which is larger. The graph gets
+    the same utterances unscaled, one condition beside the other, with NaN behind each end and for each
+    missing modality.
 
     Args:
         model: the ONNX file.
@@ -85,9 +89,11 @@ def _expected(
     """What the system says: name of an output to (conditions x utterances, classes)."""
     mean, std = (np.asarray(scaling[key], np.float32) for key in ("mean", "std"))
     scaled = {**raw, "a": [(x - mean) / std for x in raw["a"]]}
+    exact = deepcopy(system).eval()
+    cast("nn.Module", exact).double()
     with torch.no_grad():
-        encoded = system.eval().encode({m: _sequences(scaled[m]) for m in MODALITIES})
-        predicted = system.predict(encoded, temperatures)
+        encoded = exact.encode({m: _sequences(scaled[m]) for m in MODALITIES})
+        predicted = exact.predict(encoded, temperatures)
     logits = {c: predicted[c].O.numpy() for c in temperatures}
     calibrated = [probabilities(logits[c], temperatures[c]) for c in temperatures]
     return {"logits": np.concatenate(list(logits.values())), "probabilities": np.concatenate(calibrated)}
@@ -95,7 +101,7 @@ def _expected(
 
 def _sequences(arrays: list[NDArray[np.float32]]) -> Sequences:
     lengths = torch.tensor([len(x) for x in arrays])
-    return Sequences(torch.from_numpy(np.concatenate(arrays)), lengths.cumsum(0) - lengths, lengths)
+    return Sequences(torch.from_numpy(np.concatenate(arrays)).double(), lengths.cumsum(0) - lengths, lengths)
 
 
 def _found(
