@@ -15,11 +15,13 @@ INPUTS = ("--model", "--fold", "--scores", "--features", "--predictions")
 def main(argv: Sequence[str]) -> dict[str, float]:
     args = entry.arguments(argv, __doc__, *INPUTS, "--out")
     tensors, header = weights.read(args.model)
-    given = settings.given(header)
+    sizes, given = settings.sizes(header), settings.given(header)
     system = systems.build(header["system"], start=header["start"], build=header["build"])
     system.load_state_dict(tensors)
-    onnx = graph.traced(system, **given)
-    difference = checking.largest_difference(onnx, system, **given)
+    onnx = graph.traced(system, sizes=sizes, **given)
+    index, frames, _ = features.read(args.features)
+    tried = checking.utterances(index, frames, sizes)
+    difference = checking.largest_difference(onnx, system, tried, **given)
     entry.log.info("ONNX and torch differ by %.1e at most", difference)
     exports.write(
         args.out,
@@ -29,7 +31,7 @@ def main(argv: Sequence[str]) -> dict[str, float]:
         preprocessor=settings.preprocessor(header),
         card=card.text(
             header,
-            fold=folds.read(args.fold).merge(features.read_index(args.features), on="utterance_id"),
+            fold=folds.read(args.fold).merge(index, on="utterance_id"),
             scores=tables.read(args.scores, "scores"),
             predictions=predictions.read(args.predictions)[0],
         ),

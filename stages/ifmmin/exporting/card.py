@@ -11,7 +11,7 @@ import yaml
 
 from ifmmin import averaging, calibration
 from ifmmin.errors import UserError
-from ifmmin.exporting.settings import given
+from ifmmin.exporting.settings import given, sizes
 from ifmmin.terms import AVERAGE, CONDITIONS, FULL, ROLES, braces
 
 TEMPLATE = "card.md.jinja"
@@ -54,9 +54,10 @@ def text(
         front=yaml.safe_dump(_front(name, corpus, own), sort_keys=False, allow_unicode=True),
         header=header,
         corpus=corpus,
-        sizes=given(header)["sizes"],
+        sizes=sizes(header),
         extractors=corpus.get("extractors", {}),
-        roles=[_role(role, part) for role, part in _by_role(fold)],
+        roles=[_role(role, fold[fold["role"] == role]) for role in ROLES],
+        apart=not fold.groupby("speaker")["role"].nunique().gt(1).any(),
         runs=spread.loc[AVERAGE].to_dict(),
         rows=[(c, own.loc[c].to_dict(), spread.loc[c].to_dict()) for c in (AVERAGE, *known)],
         calibrated=[(c, header["calibration"][c], _errors(header, predictions, c)) for c in known],
@@ -121,10 +122,6 @@ def _front(name: str, corpus: Mapping[str, Any], own: pd.DataFrame) -> dict[str,
 
 def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "corpus"
-
-
-def _by_role(fold: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    return [(role, fold[fold["role"] == role]) for role in ROLES]
 
 
 def _role(name: str, part: pd.DataFrame) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whether an ONNX graph says what the system says, tried on utterances made at random."""
+"""Whether an ONNX graph says what the system says, tried on utterances of the corpus."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import onnxruntime
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -18,19 +19,50 @@ from ifmmin.nn.systems import System
 from ifmmin.terms import MODALITIES, availability
 
 ALLOWED = 1e-5
-"""Largest difference of a probability, and of a logit relative to max(1, |logit|)."""
+"""Largest difference of a probability, and of a logit relative to its row's largest, if above 1."""
 
 UTTERANCES = 64
-LONGEST = 60
+CUT = 8
+"""So many of them are cut to 1, 2, 3, ... frames: shorter than any convolution."""
+
 BATCHES = (1, 2, 7, 30)
 """Sizes of the first batches; the last takes all the rest."""
+
+Utterances = Mapping[str, list[NDArray[np.float32]]]
+"""Modality to unscaled frames (T, D_m) of each utterance."""
+
+
+def utterances(
+    index: pd.DataFrame, frames: Mapping[str, NDArray[np.float32]], sizes: Mapping[str, int]
+) -> Utterances:
+    """Take utterances from all over the corpus, the first of them cut short.
+
+    Args:
+        index: for each modality m m_offset and m_length, as artifacts/features.py has them.
+        frames: modality to [frames, D_m] float32, mapped.
+        sizes: feature size D_m that the model reads.
+
+    Raises:
+        UserError: if the corpus has other sizes.
+    """
+    found = {m: frames[m].shape[1] for m in MODALITIES}
+    if found != sizes:
+        raise UserError(f"features: sizes are {found}; the model reads {dict(sizes)}. Name its own features.")
+    rows = np.linspace(0, len(index) - 1, UTTERANCES).astype(np.int64)
+    most = np.array([n + 1 if n < CUT else np.iinfo(np.int64).max for n in range(UTTERANCES)])
+    taken: dict[str, list[NDArray[np.float32]]] = {}
+    for m in MODALITIES:
+        first = index[f"{m}_offset"].to_numpy()[rows]
+        lengths = np.minimum(index[f"{m}_length"].to_numpy()[rows], most)
+        taken[m] = [np.array(frames[m][start : start + T]) for start, T in zip(first, lengths, strict=True)]
+    return taken
 
 
 def largest_difference(
     model: bytes,
     system: System,
+    raw: Utterances,
     *,
-    sizes: Mapping[str, int],
     scaling: Mapping[str, Sequence[float]],
     temperatures: Mapping[str, float],
 ) -> float:
@@ -44,7 +76,7 @@ def largest_difference(
     Args:
         model: the ONNX file.
         system: on the CPU.
-        sizes: feature size D_m of each modality.
+        raw: what they are tried on.
         scaling: mean and std of each acoustic dimension.
         temperatures: condition to temperature, of those that the system knows.
 
@@ -54,35 +86,22 @@ def largest_difference(
     Raises:
         UserError: if it is larger than ALLOWED.
     """
-    raw = _utterances(sizes, scaling)
     expected = _expected(system, raw, scaling, temperatures)
     found = _found(model, raw, list(temperatures))
-    logits = np.abs(found["logits"] - expected["logits"]) / np.maximum(1, np.abs(expected["logits"]))
+    scale = np.maximum(1, np.abs(expected["logits"]).max(axis=1, keepdims=True))
+    logits = np.abs(found["logits"] - expected["logits"]) / scale
     largest = float(np.max([logits, np.abs(found["probabilities"] - expected["probabilities"])]))
     if not largest <= ALLOWED:  # NaN too
         raise UserError(
             f"the ONNX graph differs from the system by {largest:.1e}; expected at most {ALLOWED:.0e}. "
-            "Nothing was exported: features or weights may be so large that float32 loses digits."
+            "Nothing was exported: weights or features may be so large that float32 loses digits."
         )
     return largest
 
 
-def _utterances(
-    sizes: Mapping[str, int], scaling: Mapping[str, Sequence[float]]
-) -> dict[str, list[NDArray[np.float32]]]:
-    """Modality to unscaled (T, D_m) of each utterance, the shortest of a single frame."""
-    draw = np.random.default_rng(0)
-    found = {}
-    for m in MODALITIES:
-        lengths = [*range(1, 9), *draw.integers(1, LONGEST + 1, UTTERANCES - 8)]
-        found[m] = [draw.standard_normal((T, sizes[m]), np.float32) for T in draw.permutation(lengths)]
-    mean, std = (np.asarray(scaling[key], np.float32) for key in ("mean", "std"))
-    return {**found, "a": [x * std + mean for x in found["a"]]}
-
-
 def _expected(
     system: System,
-    raw: Mapping[str, list[NDArray[np.float32]]],
+    raw: Utterances,
     scaling: Mapping[str, Sequence[float]],
     temperatures: Mapping[str, float],
 ) -> dict[str, NDArray[Any]]:
@@ -104,12 +123,10 @@ def _sequences(arrays: list[NDArray[np.float32]]) -> Sequences:
     return Sequences(torch.from_numpy(np.concatenate(arrays)).double(), lengths.cumsum(0) - lengths, lengths)
 
 
-def _found(
-    model: bytes, raw: Mapping[str, list[NDArray[np.float32]]], conditions: list[str]
-) -> dict[str, NDArray[Any]]:
+def _found(model: bytes, raw: Utterances, conditions: list[str]) -> dict[str, NDArray[Any]]:
     """What the graph says, in the same order."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    pairs = [(c, n) for c in conditions for n in range(UTTERANCES)]
+    pairs = [(c, n) for c in conditions for n in range(len(raw["a"]))]
     order = np.random.default_rng(0).permutation(len(pairs))
     batches = np.split(order, np.cumsum(BATCHES))
     parts = [session.run(OUTPUTS, _batch(raw, [pairs[i] for i in some])) for some in batches]
@@ -119,9 +136,7 @@ def _found(
     }
 
 
-def _batch(
-    raw: Mapping[str, list[NDArray[np.float32]]], pairs: list[tuple[str, int]]
-) -> dict[str, NDArray[Any]]:
+def _batch(raw: Utterances, pairs: list[tuple[str, int]]) -> dict[str, NDArray[Any]]:
     """One batch of (condition, utterance), by the names of the graph's inputs."""
     frames, lengths = {}, {}
     for m in MODALITIES:

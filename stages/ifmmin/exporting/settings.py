@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ifmmin.errors import UserError
-from ifmmin.terms import CONDITIONS, FULL
+from ifmmin.terms import CONDITIONS, FULL, MODALITIES
 
 SELF_CONTAINED = ("corpus", "scaling", "calibration")
 
@@ -22,8 +22,8 @@ def given(header: Mapping[str, Any]) -> dict[str, Any]:
         header: of the model's file.
 
     Returns:
-        sizes: feature size D_m of each modality; scaling: mean and std; temperatures: condition to
-        temperature, of those that the system knows, in the order of Table 1.
+        scaling: mean and std; temperatures: condition to temperature, of those that the system knows, in the
+        order of Table 1.
 
     Raises:
         UserError: if the file does not hold all of it.
@@ -33,13 +33,18 @@ def given(header: Mapping[str, Any]) -> dict[str, Any]:
         raise UserError(
             f"the model's header has no {', '.join(absent)}; expected what train writes today. Rerun train."
         )
-    start = header["start"]
     calibration = header["calibration"]
     return {
-        "sizes": start["sizes"] if "sizes" in start else start["encoders"]["sizes"],
         "scaling": header["scaling"],
         "temperatures": {c: calibration[c]["temperature"] for c in (*CONDITIONS, FULL) if c in calibration},
     }
+
+
+def sizes(header: Mapping[str, Any]) -> dict[str, int]:
+    """Feature size D_m of each modality, in the order a, v, t."""
+    start = header["start"]
+    found = start["sizes"] if "sizes" in start else start["encoders"]["sizes"]
+    return {m: found[m] for m in MODALITIES}
 
 
 def config(header: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,5 +62,4 @@ def config(header: Mapping[str, Any]) -> dict[str, Any]:
 
 def preprocessor(header: Mapping[str, Any]) -> dict[str, Any]:
     """preprocessor_config.json: what the frames have to be."""
-    facts = given(header)
-    return {"feature_sizes": facts["sizes"], **facts["scaling"], "note": NOTE}
+    return {"feature_sizes": sizes(header), **header["scaling"], "note": NOTE}
