@@ -145,7 +145,9 @@ def test_one_module_loads_by_name_and_only_from_two_rooms():
 
 
 def test_every_script_but_the_commands_of_people_is_run_by_a_stage():
-    commands = {STAGES / f"{name}.py" for name in ("compare", "export", "params_schema", "preset", "records", "run")}
+    commands = {
+        STAGES / f"{name}.py" for name in ("compare", "export", "params_schema", "preset", "records", "run")
+    }
 
     assert {script(stage) for stage in stages()} == set(SCRIPTS) - commands
 
