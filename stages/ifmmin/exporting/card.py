@@ -41,6 +41,7 @@ def text(
     own = averaging.score(predictions, len(corpus["classes"])).set_index("condition")
     spread = averaging.table(scores[scores["system"] == name], [name]).set_index("condition")
     known = given(header)["temperatures"]
+    measured = calibration.measured(predictions, known)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=jinja2.select_autoescape(["html"]),
@@ -60,7 +61,7 @@ def text(
         apart=not fold.groupby("speaker")["role"].nunique().gt(1).any(),
         runs=spread.loc[AVERAGE].to_dict(),
         rows=[(c, own.loc[c].to_dict(), spread.loc[c].to_dict()) for c in (AVERAGE, *known)],
-        calibrated=[(c, header["calibration"][c], _errors(header, predictions, c)) for c in known],
+        calibrated=[(c, header["calibration"][c], measured[c]) for c in known],
         licence=licence(corpus),
     )
 
@@ -126,18 +127,6 @@ def _slug(name: str) -> str:
 
 def _role(name: str, part: pd.DataFrame) -> dict[str, Any]:
     return {"name": name, "utterances": len(part), "speakers": sorted(set(part["speaker"]))}
-
-
-def _errors(header: Mapping[str, Any], predictions: pd.DataFrame, condition: str) -> dict[str, float]:
-    """Expected calibration error on the test utterances, before and after the temperature."""
-    part = predictions[predictions["condition"] == condition]
-    logits = part.filter(regex="^logit_").to_numpy()
-    y = part["label"].to_numpy()
-    temperature = header["calibration"][condition]["temperature"]
-    return {
-        "before": calibration.ece(calibration.probabilities(logits, 1.0), y),
-        "after": calibration.ece(calibration.probabilities(logits, temperature), y),
-    }
 
 
 def _head(condition: str) -> str:
