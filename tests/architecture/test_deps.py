@@ -148,7 +148,7 @@ def test_one_module_loads_by_name_and_only_from_two_rooms():
 
 
 def test_every_script_but_the_commands_of_people_is_run_by_a_stage():
-    names = ("compare", "extract", "params_schema", "preset", "records", "run")
+    names = ("compare", "extract", "params_schema", "predict", "preset", "records", "run")
     commands = {STAGES / f"{name}.py" for name in names}
 
     assert {script(stage) for stage in stages()} == set(SCRIPTS) - commands

@@ -15,7 +15,7 @@ import yaml
 
 from architecture.project import ROOT, params, stages
 
-SINGLE = ("synthesize", "ingest", "split", "configure", "aggregate", "draw", "report", "robustness")
+SINGLE = ("synthesize", "ingest", "split", "configure", "aggregate", "draw", "export", "report", "robustness")
 
 
 def expected(values: dict[str, Any]) -> list[str]:

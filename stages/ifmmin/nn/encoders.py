@@ -99,7 +99,7 @@ def _grouped(x: Sequences, reduce: Callable[[Sequences], Tensor]) -> Tensor:
 
 def _maximum(x: Tensor, lengths: Tensor) -> Tensor:
     """Maximum over the first `lengths` (b,) steps of (T, b, units)."""
-    behind = torch.arange(len(x))[:, None] >= lengths
+    behind = torch.arange(x.shape[0])[:, None] >= lengths
     return x.masked_fill(sent(behind, x)[..., None], -torch.inf).amax(0)
 
 
@@ -293,5 +293,5 @@ def assembled(h_m: Mapping[str, Tensor], missing: Mapping[str, Tensor], conditio
     Returns:
         Modality to (B, hidden).
     """
-    B = len(h_m[condition[0]])
+    B = h_m[condition[0]].shape[0]
     return {m: h_m[m] if m in condition else silent.expand(B, -1) for m, silent in missing.items()}

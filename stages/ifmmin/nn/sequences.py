@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 GROUP_ROWS = 16
 """Sequences of unequal length that run together: few enough to be of like length (measured on one core)."""
@@ -51,6 +51,25 @@ class Sequences(NamedTuple):
         which = torch.where(inside, self.start + steps, 0).flatten()
         x = self.frames.index_select(0, sent(which, self.frames)).view(*inside.shape, -1)
         return x if inside.all() else x.masked_fill_(sent(~inside, self.frames)[..., None], 0)
+
+    def means(self, first: Tensor, behind: Tensor) -> Tensor:
+        """Mean of some frames of each sequence, none of them silence.
+
+        Args:
+            first: (B, n) int64, within the sequence: first frame of each of n means.
+            behind: (B, n) int64, the frame behind its last.
+
+        Returns:
+            (B, n, D).
+        """
+        frames = (behind - first).flatten()
+        ends = frames.cumsum(0)
+        within = torch.arange(int(ends[-1])) - (ends - frames).repeat_interleave(frames)
+        which = (self.start[:, None] + first).flatten().repeat_interleave(frames) + within
+        means = nn.functional.embedding_bag(
+            sent(which, self.frames), self.frames, sent(ends - frames, self.frames), mode="mean"
+        )
+        return means.view(*first.shape, -1)
 
     def by_length(self) -> Iterator[tuple[Tensor, "Sequences"]]:
         """Yield groups of one length, or of like length: their rows (b,) and the sequences.
@@ -99,6 +118,10 @@ def sent(x: Tensor, like: Tensor) -> Tensor:
 
 
 def by_hand(frames: Tensor) -> bool:
-    """Whether forms written for a processor may serve: full precision, and no gradient of the frames."""
+    """Whether forms written for a processor may serve.
+
+    In full precision, without a gradient of the frames, and not while ONNX is traced.
+    """
     in_full = not torch.is_autocast_enabled("cpu")
-    return frames.device.type == "cpu" and in_full and not frames.requires_grad
+    plain = frames.requires_grad or torch.onnx.is_in_onnx_export()
+    return frames.device.type == "cpu" and in_full and not plain

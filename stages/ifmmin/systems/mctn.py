@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ifmmin.nn.classifier import Classifier
 from ifmmin.nn.initialisation import initialise
 from ifmmin.nn.per_condition import PerCondition, named, per_condition
-from ifmmin.nn.sequences import Sequences, sent
+from ifmmin.nn.sequences import Sequences
 from ifmmin.nn.systems import Batch, Part, Prediction
 from ifmmin.terms import MODALITIES
 
@@ -42,14 +42,7 @@ def binned(x: Sequences, steps: int) -> Tensor:
     short = lengths < steps
     first = torch.where(short, middle, bins * lengths // steps)  # (B, steps)
     behind = torch.where(short, middle + 1, (bins + 1) * lengths // steps)
-    frames = (behind - first).flatten()  # of each bin
-    ends = frames.cumsum(0)
-    within = torch.arange(int(ends[-1])) - (ends - frames).repeat_interleave(frames)
-    which = (x.start[:, None] + first).flatten().repeat_interleave(frames) + within
-    means = nn.functional.embedding_bag(
-        sent(which, x.frames), x.frames, sent(ends - frames, x.frames), mode="mean"
-    )
-    return means.view(len(lengths), steps, -1)
+    return x.means(first, behind)
 
 
 class Translation(nn.Module):

@@ -1,0 +1,71 @@
+"""An exported model: a folder in the form of a repository of the Hugging Face Hub.
+
+    model.safetensors          the model's file as train wrote it
+    model.onnx                 inputs and outputs: exporting/graph.py
+    config.json                model_type, system, start, build, conditions, id2label, label2id, calibration,
+                               extractors
+    preprocessor_config.json   feature_sizes of a, v, t; mean and std of the acoustic dimensions; note
+    README.md                  the model card
+    LICENSE.md                 whose licence applies
+
+Equal results are equal bytes. Written by export.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ifmmin.files import ArtifactError, write_json
+
+CONFIG = "config.json"
+
+
+def write(
+    folder: Path,
+    *,
+    model: Path,
+    onnx: bytes,
+    config: Mapping[str, Any],
+    preprocessor: Mapping[str, Any],
+    card: str,
+    licence: str,
+) -> None:
+    """Write an export, whole or not at all, in the place of an older one.
+
+    Args:
+        folder: the target.
+        model: the file that train wrote.
+        onnx: model.onnx.
+        config: config.json.
+        preprocessor: preprocessor_config.json.
+        card: README.md.
+        licence: LICENSE.md.
+
+    Raises:
+        ArtifactError: if something else stands in its place.
+    """
+    if folder.exists() and not (folder / CONFIG).is_file() and (folder.is_file() or any(folder.iterdir())):
+        raise ArtifactError(f"{folder}: is no export; expected one, or nothing. Name another folder.")
+    with _whole(folder) as made:
+        shutil.copyfile(model, made / "model.safetensors")
+        (made / "model.onnx").write_bytes(onnx)
+        write_json(made / CONFIG, config)
+        write_json(made / "preprocessor_config.json", preprocessor)
+        (made / "README.md").write_text(card, "utf-8")
+        (made / "LICENSE.md").write_text(licence + "\n", "utf-8")
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """Give a folder beside the target, which takes its place when the block ends without an error."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder.parent) as temporary:
+        made = Path(temporary, "new")
+        made.mkdir()
+        yield made
+        if folder.exists():
+            folder.rename(Path(temporary, "old"))
+        made.rename(folder)

@@ -1,0 +1,133 @@
+"""The model card: README.md of an export, as the Hugging Face Hub reads it."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+import yaml
+
+from ifmmin import averaging, calibration
+from ifmmin.errors import UserError
+from ifmmin.exporting.settings import given, sizes
+from ifmmin.terms import AVERAGE, CONDITIONS, FULL, ROLES, braces
+
+TEMPLATE = "card.md.jinja"
+METRIC = {"wa": ("accuracy", "WA"), "ua": ("recall", "UA (mean recall of the classes)")}
+"""How the Hub calls our metrics."""
+
+
+def text(
+    header: Mapping[str, Any], *, fold: pd.DataFrame, scores: pd.DataFrame, predictions: pd.DataFrame
+) -> str:
+    """Write the card.
+
+    Args:
+        header: of the model's file.
+        fold: utterance_id, speaker and role of every utterance of the model's fold.
+        scores: metrics/scores.csv, of every run of every system.
+        predictions: the model's own of its fold's test utterances.
+
+    Returns:
+        Markdown below a YAML front matter.
+
+    Raises:
+        UserError: if the predictions are of other utterances or classes, or no score is of the system.
+    """
+    _check(header, fold, scores, predictions)
+    name, corpus = header["system"], header["corpus"]
+    own = averaging.score(predictions, len(corpus["classes"])).set_index("condition")
+    spread = averaging.table(scores[scores["system"] == name], [name]).set_index("condition")
+    known = given(header)["temperatures"]
+    measured = calibration.measured(predictions, known)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"score": "{:.4f}".format, "braces": _head}
+    return environment.get_template(TEMPLATE).render(
+        front=yaml.safe_dump(_front(name, corpus, own), sort_keys=False, allow_unicode=True),
+        header=header,
+        corpus=corpus,
+        sizes=sizes(header),
+        extractors=corpus.get("extractors", {}),
+        roles=[_role(role, fold[fold["role"] == role]) for role in ROLES],
+        apart=not fold.groupby("speaker")["role"].nunique().gt(1).any(),
+        runs=spread.loc[AVERAGE].to_dict(),
+        rows=[(c, own.loc[c].to_dict(), spread.loc[c].to_dict()) for c in (AVERAGE, *known)],
+        calibrated=[(c, header["calibration"][c], measured[c]) for c in known],
+        licence=licence(corpus),
+    )
+
+
+def licence(corpus: Mapping[str, Any]) -> str:
+    """Say under which terms the weights stand: LICENSE.md of an export."""
+    if corpus["synthetic"]:
+        return "The corpus is generated and has no licence of its own; weights and code: MIT licence."
+    terms = " (https://sail.usc.edu/iemocap/)" if corpus["iemocap"] else ""
+    return (
+        f"Weights are derived from the corpus they were trained on: the licence of {corpus['name']}{terms} "
+        "applies to them. Read it before you use or share them. The code is under the MIT licence."
+    )
+
+
+def _check(
+    header: Mapping[str, Any], fold: pd.DataFrame, scores: pd.DataFrame, predictions: pd.DataFrame
+) -> None:
+    classes = [name.removeprefix("logit_") for name in map(str, predictions) if name.startswith("logit_")]
+    if classes != header["corpus"]["classes"]:
+        raise UserError(
+            f"predictions: classes are {', '.join(classes)}; the model's are "
+            f"{', '.join(header['corpus']['classes'])}. Name the predictions of this model."
+        )
+    if set(predictions["utterance_id"]) != set(fold.loc[fold["role"] == "test", "utterance_id"]):
+        raise UserError(
+            "predictions: their utterances are not the fold's test utterances. "
+            "Name the fold and the predictions of this model."
+        )
+    if header["system"] not in set(scores["system"]):
+        raise UserError(f"scores: no run of {header['system']}. Add it to rows (params.yaml).")
+
+
+def _front(name: str, corpus: Mapping[str, Any], own: pd.DataFrame) -> dict[str, Any]:
+    """The front matter; its metrics are the model's own, on its test utterances."""
+    by_condition = own.to_dict("index")
+    metrics = [
+        {"type": kind, "name": f"{title}, {_head(c)}", "value": round(float(by_condition[c][m]), 4)}
+        for c in (AVERAGE, *CONDITIONS, FULL)
+        if c in by_condition
+        for m, (kind, title) in METRIC.items()
+    ]
+    slug = _slug(corpus["name"])
+    result = {
+        "task": {"type": "audio-classification", "name": "Emotion recognition with missing modalities"},
+        "dataset": {"type": slug, "name": corpus["name"]},
+        "metrics": metrics,
+    }
+    return {
+        "license": "other",
+        "license_name": f"licence-of-{slug}",
+        "license_link": "LICENSE.md",
+        "library_name": "if-mmin",
+        "pipeline_tag": "audio-classification",
+        "tags": ["emotion-recognition", "multimodal", "missing-modalities", "onnx", "safetensors"],
+        "model-index": [{"name": name, "results": [result]}],
+    }
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "corpus"
+
+
+def _role(name: str, part: pd.DataFrame) -> dict[str, Any]:
+    return {"name": name, "utterances": len(part), "speakers": sorted(set(part["speaker"]))}
+
+
+def _head(condition: str) -> str:
+    return condition if condition == AVERAGE else braces(condition)
