@@ -94,7 +94,7 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     args = arguments(argv)
     if args.out:
         emotions.check(args.out)
-    device, run = devices.settle(os.cpu_count() or 1)
+    device, run = devices.settle(int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
     seeding.start(0)
     trained = models(args.model, device)
     parts, began = [], time.perf_counter()

@@ -1,0 +1,54 @@
+"""From recordings to the emotion of a clip, by the commands of the README on the small project."""
+
+import re
+import shlex
+import shutil
+import sys
+
+import pandas as pd
+import pytest
+
+from pipeline.conftest import ROOT
+
+pytest.importorskip("opensmile", reason="the packages of requirements-media.txt are not installed")
+pytest.importorskip("transformers", reason="the packages of requirements-media.txt are not installed")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng speaks, and is not installed"),
+]
+
+
+def commands():
+    """The block of the README that says that this file runs it, without what is installed beforehand."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    block = readme.split("<!-- run by: tests/pipeline/test_clip.py -->\n```console\n")[1].split("```")[0]
+    lines = re.findall(r"^\$ (.*?)(?:  +#.*)?$", block, re.MULTILINE)
+    return [shlex.split(line) for line in lines if not line.startswith("pip ")]
+
+
+def test_a_clip_without_a_picture_gets_an_emotion_from_a_model_of_the_same_extractors(project):
+    said = [
+        project.run(*(sys.executable if word == "python" else word for word in words)) for words in commands()
+    ]
+
+    head, line = said[-1].stdout.splitlines()
+    assert head.split() == ["utterance_id", "condition", "emotion", "angry", "happy", "neutral", "sad"]
+    utterance_id, condition, emotion, *shares = line.replace(" %", "").split()
+    assert (utterance_id, condition) == ("anna_happy1", "at")
+    assert sum(map(float, shares)) == pytest.approx(100, abs=0.3)
+    assert emotion == head.split()[3:][max(range(4), key=lambda k: float(shares[k]))]
+
+    predict = ["stages/predict.py", "--model", "data/models/if_mmin"]
+    made = project.folder.parent / "made"
+    project.run(
+        sys.executable, *predict, "--input", str(made / "pack"), "--condition", "at", "--out", "e.csv"
+    )
+    of_pack = pd.read_csv(project.folder / "e.csv", index_col="utterance_id").loc["anna_happy1"]
+    assert [float(x) for x in shares] == pytest.approx(list(of_pack.iloc[2:] * 100), abs=0.06)
+
+    pack = made / "pack" / "pack.json"
+    pack.write_text(pack.read_text("utf-8").replace("opensmile ", "opensmile 0"), "utf-8")
+    refused = project.run(sys.executable, *predict, "--input", str(made / "pack"), check=False)
+    assert refused.returncode == 1
+    assert "was trained on frames of a made by opensmile " in refused.stderr
