@@ -59,7 +59,7 @@ def clip(
     Raises:
         UserError: if a package or the encoder is missing, or a file is not what it should be.
     """
-    given = Clip("", audio, None if video is None else Video(video), text or None)
+    given = Clip("", audio, None if video is None else Video(video), (text or "").strip() or None)
     extractors = made([given], encoder=encoder, visual=visual)
     return (
         {m: _frames(extractor, getattr(given, m)) for m, extractor in extractors.items()},

@@ -41,11 +41,11 @@ class Textual:
         transformers.utils.logging.disable_progress_bar()
         try:
             self._tokenizer, self._model = _loaded(transformers, folder)
+            self.size: int = self.frames("a").shape[1]
         except Exception as error:  # whatever a file that is none makes it raise
             raise UserError(
                 f"{folder}: not readable as an encoder ({one_line(error)}); {EXPECTED}."
             ) from error
-        self.size: int = self._model.config.hidden_size
         self.name = f"{type(self._model).__name__} {digest(weights)}"
 
     def frames(self, text: str) -> NDArray[np.float32]:
