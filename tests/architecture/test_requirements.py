@@ -1,5 +1,6 @@
 """requirements.txt and requirements-media.txt: exact versions of what is used, and nothing else."""
 
+import json
 import re
 import sys
 from importlib import metadata
@@ -138,3 +139,19 @@ def test_everything_that_the_requirements_bring_along_is_pinned_as_it_is_install
 
     assert len(versions) > 100
     assert {name: here.get(name) for name in versions} == versions
+
+
+def test_the_bill_of_materials_lists_what_is_pinned():
+    """After a change of the pins .ci/sbom writes it anew."""
+    bom = json.loads((ROOT / "sbom.cdx.json").read_text("utf-8"))
+    pinned = set()
+    for name in ("constraints.txt", "requirements-media.txt"):
+        text = (ROOT / name).read_text("utf-8")
+        pins = [Requirement(line) for line in text.splitlines() if line.strip() and line.lstrip()[0] != "#"]
+        pinned |= {(canonicalize_name(pin.name), str(pin.specifier).removeprefix("==")) for pin in pins}
+
+    assert (bom["bomFormat"], bom["specVersion"]) == ("CycloneDX", "1.6")
+    assert {(canonicalize_name(c["name"]), c["version"]) for c in bom["components"]} == pinned
+    assert {c["purl"] for c in bom["components"]} == {
+        f"pkg:pypi/{name}@{version}" for name, version in pinned
+    }
