@@ -12,6 +12,7 @@ from ifmmin.nn.systems import Batch
 SETTINGS = {
     **SYSTEM,
     **ENCODERS,
+    "invariance_activation": "tanh",
     "img_weight": 4.0,
     "cycle_weight": 2.0,
     "steps": 3,
