@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +37,8 @@ CHANGES: dict[str, dict[str, int | str]] = {
     "2 threads": {"threads": 2},
     "4 threads": {"threads": 4},
 }
+ENVIRONMENT = {"IFMMIN_DEVICE": "cpu", "IFMMIN_PRECISION": "float32", "OMP_WAIT_POLICY": "passive"}
+"""Threads that wait asleep: on a busy machine the others would wait for them, awake."""
 HEAD = """| system | changed | files | weights | logits | predictions that differ |
 | --- | --- | --- | --- | --- | --- |
 """
@@ -82,7 +84,7 @@ def stage(folder: Path, script: str, *positional: str, **options: object) -> Non
         cwd=folder,
         capture_output=True,
         text=True,
-        env={**os.environ, "IFMMIN_DEVICE": "cpu", "IFMMIN_PRECISION": "float32"},
+        env={**os.environ, **ENVIRONMENT},
         check=False,
     )
     if done.returncode:
@@ -122,9 +124,10 @@ def difference(reference: Path, other: Path) -> Difference:
     )
 
 
-def measure(folder: Path, system: str, changes: Iterable[str] = tuple(CHANGES)) -> dict[str, Difference]:
-    """Run a system for reference, then with each change: change to difference."""
-    found = {}
+def measure(
+    folder: Path, system: str, changes: Iterable[str] = tuple(CHANGES)
+) -> Iterator[tuple[str, Difference]]:
+    """Run a system for reference, then with each change: change and difference."""
     make(folder, system)
     (folder / "made").rename(folder / "reference")
     for change in changes:
@@ -134,11 +137,10 @@ def measure(folder: Path, system: str, changes: Iterable[str] = tuple(CHANGES)) 
             apart = shutil.ignore_patterns("reference", "made", "pack", "other")
             shutil.copytree(folder, where, ignore=apart)
         make(where, system, how.get("threads", 1))
-        found[change] = difference(folder / "reference", where / "made")
+        yield change, difference(folder / "reference", where / "made")
         shutil.rmtree(where / "made")
     shutil.rmtree(folder / "reference")
     shutil.rmtree(folder / "other", ignore_errors=True)
-    return found
 
 
 def main() -> None:
@@ -153,7 +155,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder), small=args.small)
         for system in args.systems:
-            for change, found in measure(Path(folder), system).items():
+            for change, found in measure(Path(folder), system):
                 sys.stdout.write(line(system, change, found))
                 sys.stdout.flush()
 

@@ -13,7 +13,7 @@ def found(tmp_path_factory):
     """IF-MMIN, with its pretraining: what differs when nothing changes, the folder, the threads."""
     folder = tmp_path_factory.mktemp("matrix")
     matrix.prepare(folder, small=True)
-    return matrix.measure(folder, "if_mmin", ["nothing", "the folder", "2 threads"])
+    return dict(matrix.measure(folder, "if_mmin", ["nothing", "the folder", "2 threads"]))
 
 
 @pytest.mark.parametrize("change", ["nothing", "the folder"])

@@ -1,16 +1,22 @@
 """A number that is not finite ends the stage that meets it with one sentence; no table hides it."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 import safetensors.torch
 import torch
+import yaml
 
+from conftest import ROOT
 from ifmmin.artifacts import gaps, histories, invariants, predictions, weights
 from ifmmin.errors import UserError
+from ifmmin.terms import CONDITIONS
 from ifmmin.training import loop
 from ifmmin.training.prediction import TrainingError
 from trust import small
+from trust.conftest import FOLD, SEED
 
 each_bad = pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf], ids=str)
 
@@ -163,3 +169,41 @@ def test_predictions_without_one_of_the_six_conditions_have_no_average_and_are_r
 
     with pytest.raises(UserError, match="holds no prediction in any of the six conditions"):
         predictions.write(tmp_path / "p", table, ["k"], {})
+
+
+@each_bad
+def test_aggregate_refuses_a_logit_that_is_not_finite_and_writes_no_table(
+    stages, pack_of, monkeypatch, value
+):
+    """Predictions that no evaluate would write: one of the rows has the value."""
+    run = stages().corpus(pack_of())
+    rows = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["rows"]
+    classes = [f"class {k}" for k in range(4)]
+    table = pd.DataFrame(
+        [(f"u{k}", c, k, k, *np.eye(4, dtype=np.float32)[k]) for c in CONDITIONS for k in range(4)],
+        columns=["utterance_id", "condition", "label", "predicted", *(f"logit_{name}" for name in classes)],
+    )
+    table = table.astype({f"logit_{name}": np.float32 for name in classes})
+    done = {"device": "cpu", "precision": "float32"}
+    made = {"trained": done, "evaluated": done, "pretrained": None, "collapsed": []}
+    for name in rows:
+        predictions.write(run.path("predictions", name) / f"{FOLD}-{SEED}.parquet", table, classes, made)
+    out = {"features": run.folder / "features", "folds": run.folder / "folds"}
+    out |= {"params": run.folder / "params.yaml", "predictions": run.folder / "predictions"}
+    out |= {"paper": ROOT / "reference" / "paper_table1.csv"}
+    kinds = ("scores", "json", "csv", "significance", "comparison", "confusion", "recalls", "runs")
+    out |= {name: run.folder / "tables" / name for name in (*kinds, "markdown", "latex")}
+    run("aggregate", **out)
+    shutil.rmtree(run.folder / "tables")
+
+    with monkeypatch.context() as careless:
+        careless.setattr(predictions, "_checked", lambda path, table, classes: table)
+        bad = table.assign(**{"logit_class 3": np.float32(value)})
+        path = run.path("predictions", rows[-1]) / f"{FOLD}-{SEED}.parquet"
+        predictions.write(path, bad, classes, made)
+    with pytest.raises(UserError) as refused:
+        run("aggregate", **out)
+
+    assert f"{FOLD}-{SEED}.parquet: 24 faults in 24 rows" in said(refused)
+    assert "in column logit_class 3" in said(refused)
+    assert not (run.folder / "tables").exists()
