@@ -15,10 +15,11 @@ Written by evaluate. Read by robustness.
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ifmmin.files import read_parquet, write_parquet
+from ifmmin.files import ArtifactError, read_parquet, write_parquet
 
 FIXED = [
     ("share", pa.float64()),
@@ -34,16 +35,29 @@ def _schema(logits: list[str]) -> pa.Schema:
 
 
 def write(path: Path, tables: dict[float, pd.DataFrame], classes: list[str]) -> None:
-    """Write predictions by the share of missing frames."""
+    """Write predictions by the share of missing frames, after checking them."""
     schema = _schema([f"logit_{name}" for name in classes])
     parts = [table.assign(share=share)[schema.names] for share, table in tables.items()]
-    write_parquet(path, pd.concat(parts, ignore_index=True), schema)
+    table = pd.concat(parts, ignore_index=True)
+    _check(path, table)
+    write_parquet(path, table, schema)
 
 
 def read(path: Path) -> dict[float, pd.DataFrame]:
-    """Read predictions by the share of missing frames."""
+    """Read predictions by the share of missing frames.
+
+    Raises:
+        ArtifactError: if a logit is not finite.
+    """
     table, _ = read_parquet(
         path, lambda names: _schema([name for name in names if name.startswith("logit_")])
     )
+    _check(path, table)
     parts = table.groupby("share").__iter__()
     return {float(str(share)): part.drop(columns="share") for share, part in parts}
+
+
+def _check(path: Path, table: pd.DataFrame) -> None:
+    logits = table[[name for name in table.columns if name.startswith("logit_")]]
+    if not np.isfinite(logits.to_numpy()).all():
+        raise ArtifactError(f"{path}: a logit is not finite. Rerun the evaluate stage that writes it.")

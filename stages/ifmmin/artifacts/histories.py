@@ -20,6 +20,7 @@ Written by pretrain and train. Read by draw.
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ifmmin.files import ArtifactError, write_csv
@@ -36,7 +37,7 @@ def read(path: Path) -> pd.DataFrame:
     """Read a history and check it.
 
     Raises:
-        ArtifactError: if columns are missing or not exactly one epoch was chosen.
+        ArtifactError: if columns are missing, a number is not finite, or not exactly one epoch was chosen.
     """
     return _checked(path, pd.read_csv(path))
 
@@ -47,6 +48,11 @@ def _checked(path: Path, history: pd.DataFrame) -> pd.DataFrame:
     if missing or marks.empty:
         raise ArtifactError(
             f"{path}: column {[*missing, 'chosen'][0]!r} is missing. Rerun the stage that writes it."
+        )
+    for name in history.columns[~np.isfinite(history.to_numpy(np.float64)).all(axis=0)]:
+        raise ArtifactError(
+            f"{path}: a number in column {name!r} is not finite; expected an epoch that ran to its end. "
+            "Rerun the stage that writes it."
         )
     for name in marks[history[marks].sum() != 1]:
         raise ArtifactError(f"{path}: {history[name].sum()} epochs are {name}; expected one.")

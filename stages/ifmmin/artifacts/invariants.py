@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ifmmin.files import read_parquet, write_parquet
+from ifmmin.files import ArtifactError, read_parquet, write_parquet
 
 SCHEMA = pa.schema(
     [("utterance_id", pa.string()), ("condition", pa.string()), ("H_prime", pa.list_(pa.float32()))]
@@ -21,12 +21,23 @@ SCHEMA = pa.schema(
 
 
 def write(path: Path, keys: pd.DataFrame, values: NDArray[np.float32]) -> None:
-    """Write H' [rows, 3 x hidden] beside its keys (utterance_id, condition)."""
+    """Write H' [rows, 3 x hidden] beside its keys (utterance_id, condition), after checking it."""
+    _check(path, values)
     write_parquet(path, keys.assign(H_prime=pd.Series(list(values), index=keys.index, dtype=object)), SCHEMA)
 
 
 def read(path: Path) -> tuple[pd.DataFrame, NDArray[np.float32]]:
-    """Read the keys and H' [rows, 3 x hidden]."""
+    """Read the keys and H' [rows, 3 x hidden].
+
+    Raises:
+        ArtifactError: if a number of it is not finite.
+    """
     table, _ = read_parquet(path, SCHEMA)
     values = np.stack(list(table["H_prime"])) if len(table) else np.empty((0, 0), np.float32)
+    _check(path, values)
     return table[["utterance_id", "condition"]], values
+
+
+def _check(path: Path, values: NDArray[np.float32]) -> None:
+    if not np.isfinite(values).all():
+        raise ArtifactError(f"{path}: a number of H' is not finite. Rerun the evaluate stage that writes it.")

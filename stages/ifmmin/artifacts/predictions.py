@@ -58,8 +58,8 @@ def read(path: Path) -> tuple[pd.DataFrame, list[str], dict[str, Any]]:
         The table, the class names, and what the file says of the run.
 
     Raises:
-        ArtifactError: if keys repeat, a condition is unknown, a logit is not finite or is not matched by
-            `predicted`.
+        ArtifactError: if keys repeat, a condition is unknown, none of the six is there, a logit is not finite
+            or is not matched by `predicted`.
     """
     table, metadata = read_parquet(path, lambda names: _schema(_classes(names)))
     classes = _classes([str(name) for name in table.columns])
@@ -111,6 +111,11 @@ def _checked(path: Path, predictions: pd.DataFrame, classes: list[str]) -> pd.Da
             f"{path}: {len(cases)} faults in {len(predictions)} rows, first {first['failure_case']!r} "
             f"in column {first['column']} ({first['check']}). Rerun the evaluate stage that writes it."
         ) from error
+    if not checked["condition"].isin(CONDITIONS).any():
+        raise ArtifactError(
+            f"{path}: holds no prediction in any of the six conditions; expected those of each. "
+            "Rerun the evaluate stage that writes it."
+        )
     if (checked[logits].to_numpy().argmax(1) != checked["predicted"].to_numpy()).any():
         raise ArtifactError(
             f"{path}: predicted is not the class of the largest logit. "

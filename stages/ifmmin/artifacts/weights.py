@@ -28,8 +28,9 @@ KEY = "ifmmin"
 
 
 def write(path: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
-    """Write tensors and header."""
+    """Write tensors and header, after checking that all numbers are finite."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    _check(path, plain)
     with whole(path) as temporary:
         safetensors.torch.save_file(plain, temporary, {KEY: json.dumps(header, sort_keys=True)})
 
@@ -38,13 +39,25 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Read tensors, on the CPU, and header.
 
     Raises:
-        ArtifactError: if the file is no safetensors file of ours.
+        ArtifactError: if the file is no safetensors file of ours, or a number in it is not finite.
     """
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             header: dict[str, Any] = json.loads((file.metadata() or {})[KEY])
-            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 - no mapping
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (safetensors.SafetensorError, KeyError, ValueError) as error:
         raise ArtifactError(
             f"{path}: not weights of this pipeline ({error}). Rerun the stage that writes it."
         ) from error
+    _check(path, tensors)
+    return tensors, header
+
+
+def _check(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Infinite weights can give finite predictions: so they are looked for here."""
+    bad = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    if bad:
+        raise ArtifactError(
+            f"{path}: {', '.join(bad)}: not all numbers are finite; expected weights that have not diverged. "
+            "Lower lr (params.yaml), or rerun the stage that writes it."
+        )

@@ -215,9 +215,11 @@ def _train(
     values = torch.stack(steps).cpu()  # (steps, losses)
     finite = values.isfinite()
     if not finite.all():
-        first, which = (~finite).nonzero()[0].tolist()
+        first = int((~finite).nonzero()[0, 0])
+        told = zip(names, values[first].tolist(), finite[first].tolist(), strict=True)
+        bad = ", ".join(f"{name} is {value}" for name, value, good in told if not good)
         raise TrainingError(
-            f"{names[which]} is {values[first, which].item()} in epoch {epoch}, step {first + 1}; "
+            f"{bad} in epoch {epoch}, step {first + 1}; "
             "expected a finite loss. Check the scale of the features; lower lr, or cmd_weight in pretraining "
             "(params.yaml)."
         )

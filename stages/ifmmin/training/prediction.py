@@ -1,5 +1,6 @@
 """Prediction with anything that is a System, and its validation."""
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -76,6 +77,9 @@ def validate(system: System, corpus: Corpus, precision: str) -> dict[str, float]
 
     Returns:
         A part of a history's row (artifacts/histories.py), with what shows a collapse.
+
+    Raises:
+        TrainingError: if a logit, or a number of the row, is not finite.
     """
     parts = {name: part.conditions for name, part in system.parts().items()}
     conditions = [c for of in parts.values() for c in of]
@@ -92,6 +96,12 @@ def validate(system: System, corpus: Corpus, precision: str) -> dict[str, float]
             f"live_{name}": (deviation > LIVE).float().mean().item(),
             f"sd_{name}": deviation.mean().item(),
         }
+    for name, value in row.items():
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"{name} is {value} over the validation utterances; expected a finite number. "
+                "The weights have diverged: lower lr (params.yaml)."
+            )
     return row
 
 

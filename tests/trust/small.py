@@ -1,0 +1,80 @@
+"""Every system and kind of pretraining, small enough to train often; a new file is among them by itself."""
+
+import inspect
+
+import torch
+
+from conftest import ENCODERS, ROOT, SIZES, SYSTEM
+from ifmmin import systems
+from ifmmin.loading import load
+from ifmmin.nn.systems import Batch
+
+SETTINGS = {
+    **SYSTEM,
+    **ENCODERS,
+    "invariance_activation": "tanh",
+    "img_weight": 4.0,
+    "cycle_weight": 2.0,
+    "steps": 3,
+    "translation_weight": 0.3,
+    "cmd_weight": 0.1,
+    "cmd_warmup": 0,
+    "K": 5,
+}
+
+
+def names(room):
+    return sorted(p.stem for p in (ROOT / "stages/ifmmin" / room).glob("*.py") if p.stem != "__init__")
+
+
+SYSTEMS, PRETRAININGS = names("systems"), names("pretrainings")
+ALL = SYSTEMS + PRETRAININGS
+
+
+def config(name, **changes):
+    """What a build reads of the settings: its keyword arguments without a value."""
+    room = "pretrainings" if name in PRETRAININGS else "systems"
+    parameters = inspect.signature(load(room, name).build).parameters.values()
+    given = ("condition", "encoders", "n_classes", "sizes")
+    read = [p.name for p in parameters if p.default is p.empty and p.name not in given]
+    return {key: {**SETTINGS, **changes}[key] for key in read}
+
+
+def pretraining(kind, seed=0, sizes=SIZES, n_classes=4, **changes):
+    torch.manual_seed(seed)
+    return load("pretrainings", kind).build(sizes=sizes, n_classes=n_classes, **config(kind, **changes))
+
+
+def system(name, seed=0, sizes=SIZES, n_classes=4, encoders=None, **changes):
+    """A system; without encoders it starts from those of a pretraining that has not trained."""
+    kind = load("systems", name).PRETRAINING
+    start = {"n_classes": n_classes, "sizes": sizes}
+    if kind:
+        encoders = encoders or pretraining(kind, seed, sizes, **changes).encoders
+        start = {"n_classes": n_classes, "encoders": encoders.settings}
+    torch.manual_seed(seed)
+    pretrained = encoders and encoders.state_dict()
+    return systems.build(name, start=start, build=config(name, **changes), pretrained=pretrained)
+
+
+def network(name, **how):
+    return pretraining(name, **how) if name in PRETRAININGS else system(name, **how)
+
+
+def batch_of(network, corpus, rows, available):
+    """A training batch as the loop makes it, of utterances and the mask of each."""
+    x = corpus.select(rows)
+    network.eval()
+    with torch.no_grad():
+        targets = network.prepare(x)
+    network.train()
+    return Batch(x, available, corpus.y[rows], targets, epoch=1)
+
+
+def distinct(network, seed=5, scale=0.3):
+    """Draw all weights anew, biases too: none is zero, and no ReLU sits at its corner."""
+    draw = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in network.parameters():
+            p.copy_(scale * torch.randn(p.shape, generator=draw, dtype=p.dtype))
+    return network
