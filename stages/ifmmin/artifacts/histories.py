@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ifmmin.files import ArtifactError, write_csv
+from ifmmin.files import ArtifactError, read_csv, write_csv
 
 REQUIRED = ("epoch", "lr", "L", "validation_L_cls", "validation_wa", "validation_ua")
 
@@ -36,9 +36,9 @@ def read(path: Path) -> pd.DataFrame:
     """Read a history and check it.
 
     Raises:
-        ArtifactError: if columns are missing or not exactly one epoch was chosen.
+        ArtifactError: if it is no CSV of numbers, columns are missing, or not exactly one epoch was chosen.
     """
-    return _checked(path, pd.read_csv(path))
+    return _checked(path, read_csv(path))
 
 
 def _checked(path: Path, history: pd.DataFrame) -> pd.DataFrame:
@@ -48,6 +48,9 @@ def _checked(path: Path, history: pd.DataFrame) -> pd.DataFrame:
         raise ArtifactError(
             f"{path}: column {[*missing, 'chosen'][0]!r} is missing. Rerun the stage that writes it."
         )
+    words = [name for name, kind in history.dtypes.items() if kind.kind not in "iuf"]
+    if words:
+        raise ArtifactError(f"{path}: column {words[0]!r} is not of numbers. Rerun the stage that writes it.")
     for name in marks[history[marks].sum() != 1]:
         raise ArtifactError(f"{path}: {history[name].sum()} epochs are {name}; expected one.")
     return history

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ifmmin.files import read_parquet, write_parquet
+from ifmmin.files import ArtifactError, read_parquet, write_parquet
 
 SCHEMA = pa.schema(
     [("utterance_id", pa.string()), ("condition", pa.string()), ("H_prime", pa.list_(pa.float32()))]
@@ -26,7 +26,14 @@ def write(path: Path, keys: pd.DataFrame, values: NDArray[np.float32]) -> None:
 
 
 def read(path: Path) -> tuple[pd.DataFrame, NDArray[np.float32]]:
-    """Read the keys and H' [rows, 3 x hidden]."""
+    """Read the keys and H' [rows, 3 x hidden].
+
+    Raises:
+        ArtifactError: if the rows are not of one length, or not finite.
+    """
     table, _ = read_parquet(path, SCHEMA)
-    values = np.stack(list(table["H_prime"])) if len(table) else np.empty((0, 0), np.float32)
+    rows = list(table["H_prime"])
+    if len({len(row) for row in rows}) > 1 or not all(np.isfinite(row).all() for row in rows):
+        raise ArtifactError(f"{path}: expected finite rows of one length. Rerun the stage that writes it.")
+    values = np.stack(rows) if rows else np.empty((0, 0), np.float32)
     return table[["utterance_id", "condition"]], values
