@@ -8,6 +8,7 @@ import ast
 import json
 import os
 import shutil
+import time
 
 import h5py
 import numpy as np
@@ -20,6 +21,7 @@ from hostile import (
     NPYS,
     SAFETENSORS,
     SECONDS,
+    SLACK,
     YAMLS,
     billions,
     fenced,
@@ -160,6 +162,23 @@ def crashes(read, path, contents):
         for name, end in ends.items()
         if end.startswith("crash") or (end.startswith("refused") and str(path.parent) not in end)
     }
+
+
+@pytest.mark.parametrize(
+    ("act", "end"),
+    [
+        pytest.param(lambda: np.ones(SLACK + (1 << 26), np.uint8).sum(), "MemoryError", id="memory"),
+        pytest.param(lambda: time.sleep(9), "ended with -14", id="time"),
+        pytest.param(lambda: os.kill(os.getpid(), 9), "ended with -9", id="killed"),
+        pytest.param(lambda: {}["key"], "KeyError", id="no sentence"),
+        pytest.param(lambda: open("nowhere"), "refused: nowhere: No such file", id="no file"),  # noqa: PTH123, SIM115
+    ],
+)
+def test_the_fence_tells_what_leaves_it(act, end):
+    said = fenced(act, seconds=1)
+
+    assert end in said
+    assert said.startswith("crash") != end.startswith("refused")
 
 
 @every_reader
