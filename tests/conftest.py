@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from hypothesis import settings as hypothesis_settings
 
 from ifmmin.batches import Corpus
 from ifmmin.loading import load
@@ -25,6 +26,10 @@ LONGEST = {"v": 6, "t": 5}
 SPLITS = {"trn": "train", "val": "validation", "tst": "test"}
 
 torch.set_num_threads(1)
+
+# The same examples each time, here and in CI; `--hypothesis-profile default` draws others.
+hypothesis_settings.register_profile("same", derandomize=True, database=None, deadline=None)
+hypothesis_settings.load_profile("same")
 
 needs_bf16 = pytest.mark.skipif(not has_bf16(), reason="this processor has no instructions for bf16")
 

@@ -1,9 +1,12 @@
 """How an artifact reaches the disk.
 
-Whole under its final name, or not at all, and with the same bytes each time.
+Whole under its final name, or not at all, and with the same bytes each time. And how it is read: nothing in
+a file is executed, and a few bytes that claim terabytes are refused. Reading a JSON, a CSV or a parquet takes
+at most 1 GiB of memory, and 128 bytes for each byte of the file (tests/artifacts/test_hostile.py).
 """
 
 import errno
+import io
 import json
 import os
 import tempfile
@@ -14,9 +17,17 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ifmmin.errors import UserError, one_line
+
+SLACK, CLAIM = 1 << 28, 32
+"""Bytes that the words of a parquet may take, and how many more for each byte of the file; an eighth of that
+many values."""
+
+NUMBERS = (pa.float32(), pa.float64())
+"""What may be missing, as NaN."""
 
 
 class ArtifactError(UserError):
@@ -77,6 +88,27 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
         table.to_csv(temporary, index=False, lineterminator="\n")
 
 
+def read_csv(path: Path, remedy: str = "Rerun the stage that writes it.", **options: Any) -> pd.DataFrame:  # noqa: ANN401 - pandas has them typed
+    """Read a CSV; `remedy` ends the sentence where the file is none, `options` are those of pandas.
+
+    Raises:
+        ArtifactError: if it is no CSV, or its rows have fewer or more cells than its head.
+    """
+    content = path.read_bytes()
+    head, *_ = content.splitlines() or [b""]
+    rows = content.count(b"\n") + content.count(b"\r")
+    # A cell takes at least its comma: pandas would fill what is missing, terabytes of it.
+    if rows * (head.count(b",") + 1) > len(content):
+        raise ArtifactError(f"{path}: its rows have fewer cells than its first line. {remedy}")
+    try:
+        table: pd.DataFrame = pd.read_csv(io.BytesIO(content), **options)
+    except (ValueError, OverflowError) as error:
+        raise ArtifactError(f"{path}: not readable as CSV ({one_line(error)}). {remedy}") from error
+    if not isinstance(table.index, pd.RangeIndex):
+        raise ArtifactError(f"{path}: its rows have more cells than its first line. {remedy}")
+    return table
+
+
 def write_parquet(path: Path, table: pd.DataFrame, schema: pa.Schema) -> None:
     """Write a parquet whose bytes depend on the values alone.
 
@@ -91,7 +123,7 @@ def write_parquet(path: Path, table: pd.DataFrame, schema: pa.Schema) -> None:
 def read_parquet(
     path: Path, schema: pa.Schema | Callable[[list[str]], pa.Schema]
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Read a parquet and check that it has the columns of its schema, in type and order.
+    """Read a parquet and check that it has the columns of its schema, in type and order, and no empty cell.
 
     Args:
         path: the file.
@@ -101,22 +133,54 @@ def read_parquet(
         The table, and the text metadata of the file.
 
     Raises:
-        ArtifactError: if it is no parquet, or its columns differ.
+        ArtifactError: if it is no parquet, is compressed, claims far more than it holds, or differs.
         FileNotFoundError: if there is none.
     """
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     try:
-        content = pq.read_table(path, memory_map=False)
-    except (pa.ArrowException, OSError) as error:
+        about = pq.read_metadata(path)
+        found = about.schema.to_arrow_schema()
+        expected = schema if isinstance(schema, pa.Schema) else schema(found.names)
+        if len(set(found.names)) < len(found) or not found.equals(expected, check_metadata=False):
+            raise ArtifactError(
+                f"{path}: columns are {found.names}; expected {expected.names}, each once, "
+                "with the types of its specification. Rerun the stage that writes it."
+            )
+        content = _decoded(path, about, expected)
+        metadata = {k.decode(): v.decode() for k, v in (found.metadata or {}).items()}
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ArtifactError(
             f"{path}: not a readable parquet file ({one_line(error)}). Rerun the stage that writes it."
         ) from error
-    expected = schema if isinstance(schema, pa.Schema) else schema(content.schema.names)
-    if not content.schema.equals(expected, check_metadata=False):
+    empty = [kind.name for kind in expected if content[kind.name].null_count and kind.type not in NUMBERS]
+    if empty:
+        raise ArtifactError(f"{path}: column {empty[0]!r} has empty cells. Rerun the stage that writes it.")
+    return content.to_pandas(), metadata
+
+
+def _decoded(path: Path, about: pq.FileMetaData, schema: pa.Schema) -> pa.Table:
+    """Read the columns of a parquet, where a value or a word takes no byte for standing there once more."""
+    most = SLACK + CLAIM * path.stat().st_size
+    chunks = [
+        about.row_group(i).column(k) for i in range(about.num_row_groups) for k in range(about.num_columns)
+    ]
+    if any(chunk.compression != "UNCOMPRESSED" for chunk in chunks):
+        raise ArtifactError(f"{path}: is compressed; expected it as written. Rerun the stage that writes it.")
+    words = [name for name, kind in zip(schema.names, schema.types, strict=True) if kind == pa.string()]
+    claim = 8 * sum(chunk.num_values for chunk in chunks)
+    if claim <= most:
+        content = pq.ParquetFile(path, read_dictionary=words).read()
+        content.validate(full=True)
+        claim = sum(map(_length, (chunk for name in words for chunk in content[name].chunks)))
+    if claim > most:
         raise ArtifactError(
-            f"{path}: columns are {content.schema.names}; expected {expected.names}, "
-            "with the types of its specification. Rerun the stage that writes it."
+            f"{path}: claims {claim} bytes; expected at most {most} of a file of this size. "
+            "Rerun the stage that writes it."
         )
-    metadata = {k.decode(): v.decode() for k, v in (content.schema.metadata or {}).items()}
-    return content.replace_schema_metadata(None).to_pandas(), metadata
+    return content.cast(schema)
+
+
+def _length(words: pa.DictionaryArray) -> int:
+    """Bytes of all words, each as often as it stands there."""
+    return pc.sum(pc.take(pc.binary_length(words.dictionary), words.indices)).as_py() or 0

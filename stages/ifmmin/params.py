@@ -12,7 +12,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent
 
 from ifmmin.errors import UserError
 from ifmmin.schema import SCRATCH, Entry, Params, keys
@@ -21,6 +23,14 @@ from ifmmin.schema import SCRATCH, Entry, Params, keys
 class ParamsError(UserError):
     """params.yaml holds a value that the pipeline cannot use. One line for each fault."""
 
+
+LARGEST = 1 << 18
+"""Bytes of a params.yaml: reading takes a thousand of memory for each."""
+
+UNREADABLE = (
+    *(YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError),
+)
+"""What ruamel raises for a text that is no YAML, or for a value that does not fit its tag."""
 
 EXPECTED = {
     "greater_than_equal": "expected at least {ge}",
@@ -43,6 +53,26 @@ EXPECTED = {
     "value_error": "{error}",
 }
 """What a fault of pydantic's is called here; the braces are its own facts."""
+
+
+class _Composer(Composer):
+    """Refuses aliases: ten of ten of ten soon are a billion."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - ruamel's
+        if self.parser.check_event(AliasEvent):
+            raise ComposerError(None, None, "an alias (*); expected each value written out")
+        return super().compose_node(parent, index)
+
+
+def loader(kind: str = "safe") -> YAML:
+    """Make a reader of YAML 1.2, in which 1e-4 is a number (to PyYAML it is a text), without aliases.
+
+    Args:
+        kind: safe, which gives plain values, or rt, which keeps the comments.
+    """
+    yaml = YAML(typ=kind, pure=True)
+    yaml.Composer = _Composer
+    return yaml
 
 
 def _sentence(fault: Mapping[str, Any], path: Path, within: type[BaseModel]) -> str:
@@ -118,10 +148,11 @@ def read(path: Path, *keys: str, shown: Path | None = None) -> dict[str, Any]:
         ParamsError: with one line for each fault of the file.
     """
     name = shown or path
+    if path.stat().st_size > LARGEST:
+        raise ParamsError(f"{name}: has {path.stat().st_size} bytes; expected at most {LARGEST}.")
     try:
-        # YAML 1.2, in which 1e-4 is a number; to PyYAML it is a text.
-        content = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
+        content = loader().load(path.read_text("utf-8"))
+    except UNREADABLE as error:
         raise ParamsError(f"{name}: not readable as YAML; {' '.join(str(error).split())}.") from error
     if not isinstance(content, dict):
         raise ParamsError(

@@ -7,11 +7,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
-from ruamel.yaml.error import YAMLError
 
 from ifmmin.errors import one_line
 from ifmmin.files import whole
-from ifmmin.params import ParamsError, read
+from ifmmin.params import UNREADABLE, ParamsError, loader, read
 
 
 def apply(params: Path, overlay: Path) -> None:
@@ -21,11 +20,11 @@ def apply(params: Path, overlay: Path) -> None:
         ParamsError: if the overlay is no group of keys that params.yaml has, or gives values that it cannot
             have; params.yaml then stays as it was.
     """
-    yaml = YAML()
+    yaml = loader("rt")
     yaml.preserve_quotes = True
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
-    content = yaml.load(params.read_text("utf-8"))
+    content = _read(params, yaml, "Restore it from git.")
     _lay(content, _read(overlay, yaml), overlay, "")
     text = io.StringIO()
     yaml.dump(content, text)
@@ -34,13 +33,13 @@ def apply(params: Path, overlay: Path) -> None:
         read(temporary, shown=overlay)
 
 
-def _read(overlay: Path, yaml: YAML) -> Mapping[str, Any]:
+def _read(overlay: Path, yaml: YAML, remedy: str = "Mend the preset.") -> Mapping[str, Any]:
     try:
         values = yaml.load(overlay.read_text("utf-8")) or {}
-    except YAMLError as error:
-        raise ParamsError(f"{overlay}: not readable as YAML; {one_line(error)}. Mend the preset.") from error
+    except UNREADABLE as error:
+        raise ParamsError(f"{overlay}: not readable as YAML; {one_line(error)}. {remedy}") from error
     if not isinstance(values, Mapping):
-        raise ParamsError(f"{overlay}: is a {_shape(values)}; expected a group of keys. Mend the preset.")
+        raise ParamsError(f"{overlay}: is a {_shape(values)}; expected a group of keys. {remedy}")
     return values
 
 
@@ -60,7 +59,7 @@ def described(settings: Mapping[str, Any], folder: Path) -> str:
     """
     own, differing = dict(flat(settings)), {}
     for path in sorted(folder.glob("*.yaml")):
-        overlay = dict(flat(_read(path, YAML(typ="safe", pure=True))))
+        overlay = dict(flat(_read(path, loader())))
         keys = [key for key, value in overlay.items() if own.get(key) != value]
         if overlay:
             differing[len(keys) / len(overlay), path.stem] = keys

@@ -10,7 +10,7 @@ readers alone.
 from pathlib import Path
 from typing import Any
 
-from ifmmin.files import read_json, write_json
+from ifmmin.files import ArtifactError, read_json, write_json
 
 
 def write(path: Path, config: dict[str, dict[str, Any]]) -> None:
@@ -19,5 +19,12 @@ def write(path: Path, config: dict[str, dict[str, Any]]) -> None:
 
 
 def read(path: Path) -> dict[str, dict[str, Any]]:
-    """Read the settings."""
-    return read_json(path)
+    """Read the settings.
+
+    Raises:
+        ArtifactError: if it does not hold these two groups.
+    """
+    config = read_json(path, "Rerun configure.")
+    if set(config) != {"build", "fit"} or not all(isinstance(group, dict) for group in config.values()):
+        raise ArtifactError(f"{path}: holds {sorted(config)}; expected build and fit. Rerun configure.")
+    return config

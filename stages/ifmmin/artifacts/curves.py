@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ifmmin.files import ArtifactError, write_csv
+from ifmmin.files import ArtifactError, read_csv, write_csv
 
 REQUIRED = {
     "curves": ("system", "epoch", "L", "validation_L_cls", "validation_ua"),
@@ -30,10 +30,10 @@ def read(path: Path, name: str) -> pd.DataFrame:
     """Read one of them, by its name in REQUIRED.
 
     Raises:
-        ArtifactError: if a column is missing.
+        ArtifactError: if it is no CSV, or a column is missing.
     """
     words = dict.fromkeys(("system", "utterance_id", "condition"), "str")
-    table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=words)
+    table = read_csv(path, "Rerun draw.", keep_default_na=False, na_values=[""], dtype=words)
     missing = [column for column in REQUIRED[name] if column not in table]
     if missing:
         raise ArtifactError(f"{path}: column {missing[0]!r} is missing. Rerun draw.")

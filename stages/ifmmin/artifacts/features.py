@@ -22,6 +22,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ifmmin.errors import one_line
 from ifmmin.files import ArtifactError, read_json, read_parquet, whole, write_json, write_parquet
 from ifmmin.terms import MODALITIES
 
@@ -29,6 +30,7 @@ INDEX = pa.schema(
     [("utterance_id", pa.string()), ("speaker", pa.string()), ("label", pa.int64())]
     + [(f"{m}_{what}", pa.int64()) for m in MODALITIES for what in ("offset", "length")]
 )
+CORPUS = {"name": str, "classes": list, "synthetic": bool, "iemocap": bool}
 PACK_FOLDS = pa.schema([("fold", pa.int64()), ("utterance_id", pa.string()), ("role", pa.string())])
 
 
@@ -88,8 +90,17 @@ def read_pack_folds(folder: Path) -> pd.DataFrame:
 
 
 def read_corpus(folder: Path) -> dict[str, Any]:
-    """Read the description of the corpus."""
-    return read_json(folder / "corpus.json")
+    """Read the description of the corpus.
+
+    Raises:
+        ArtifactError: if it is not what this module says.
+    """
+    corpus = read_json(folder / "corpus.json", "Rerun ingest.")
+    wrong = [key for key, kind in CORPUS.items() if not isinstance(corpus.get(key), kind)]
+    if wrong or not all(isinstance(name, str) for name in corpus["classes"]):
+        key = [*wrong, "classes"][0]
+        raise ArtifactError(f"{folder}/corpus.json: {key} is {corpus.get(key)!r}. Rerun ingest.")
+    return corpus
 
 
 def read_frames(folder: Path, modality: str) -> NDArray[np.float32]:
@@ -100,9 +111,13 @@ def read_frames(folder: Path, modality: str) -> NDArray[np.float32]:
     """
     path = folder / f"{modality}.npy"
     try:
-        frames: NDArray[np.float32] = np.load(path, mmap_mode="c", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ArtifactError(f"{path}: not a readable .npy array ({error}). Rerun ingest.") from error
+        frames: NDArray[np.float32] = np.lib.format.open_memmap(path, mode="c")
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # NumPy reads the header as Python, with all that may come of it
+        raise ArtifactError(
+            f"{path}: not a readable .npy array ({one_line(error)}). Rerun ingest."
+        ) from error
     if frames.dtype != np.float32 or frames.ndim != 2:
         raise ArtifactError(
             f"{path}: {frames.dtype} of shape {list(frames.shape)}; expected float32 [frames, D]. "
@@ -112,7 +127,20 @@ def read_frames(folder: Path, modality: str) -> NDArray[np.float32]:
 
 
 def read(folder: Path) -> Features:
-    """Read everything that a network needs of the corpus."""
-    return Features(
-        read_index(folder), {m: read_frames(folder, m) for m in MODALITIES}, read_corpus(folder)["classes"]
-    )
+    """Read everything that a network needs of the corpus.
+
+    Raises:
+        ArtifactError: if the index names frames or a class that are not there.
+    """
+    index, classes = read_index(folder), read_corpus(folder)["classes"]
+    frames = {m: read_frames(folder, m) for m in MODALITIES}
+    within = index["label"].between(0, len(classes) - 1)
+    for m in MODALITIES:
+        offset, length = index[f"{m}_offset"], index[f"{m}_length"]
+        within &= offset.between(0, len(frames[m]) - 1) & length.between(1, len(frames[m]) - offset)
+    if not within.all():
+        raise ArtifactError(
+            f"{folder}/index.parquet: utterance {index['utterance_id'][~within].iloc[0]!r} has frames or a "
+            "class that are not there. Rerun ingest."
+        )
+    return Features(index, frames, classes)

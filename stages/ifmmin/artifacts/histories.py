@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ifmmin.files import ArtifactError, write_csv
+from ifmmin.files import ArtifactError, read_csv, write_csv
 
 REQUIRED = ("epoch", "lr", "L", "validation_L_cls", "validation_wa", "validation_ua")
 
@@ -37,9 +37,10 @@ def read(path: Path) -> pd.DataFrame:
     """Read a history and check it.
 
     Raises:
-        ArtifactError: if columns are missing, a number is not finite, or not exactly one epoch was chosen.
+        ArtifactError: if it is no CSV of numbers, columns are missing, a number is not finite, or not exactly
+            one epoch was chosen.
     """
-    return _checked(path, pd.read_csv(path))
+    return _checked(path, read_csv(path))
 
 
 def _checked(path: Path, history: pd.DataFrame) -> pd.DataFrame:
@@ -49,6 +50,9 @@ def _checked(path: Path, history: pd.DataFrame) -> pd.DataFrame:
         raise ArtifactError(
             f"{path}: column {[*missing, 'chosen'][0]!r} is missing. Rerun the stage that writes it."
         )
+    words = [name for name, kind in history.dtypes.items() if kind.kind not in "iuf"]
+    if words:
+        raise ArtifactError(f"{path}: column {words[0]!r} is not of numbers. Rerun the stage that writes it.")
     for name in history.columns[~np.isfinite(history.to_numpy(np.float64)).all(axis=0)]:
         raise ArtifactError(
             f"{path}: a number in column {name!r} is not finite; expected an epoch that ran to its end. "

@@ -30,10 +30,13 @@ def read(path: Path) -> tuple[pd.DataFrame, NDArray[np.float32]]:
     """Read the keys and H' [rows, 3 x hidden].
 
     Raises:
-        ArtifactError: if a number of it is not finite.
+        ArtifactError: if the rows are not of one length, or a number is not finite.
     """
     table, _ = read_parquet(path, SCHEMA)
-    values = np.stack(list(table["H_prime"])) if len(table) else np.empty((0, 0), np.float32)
+    rows = list(table["H_prime"])
+    if len({len(row) for row in rows}) > 1:
+        raise ArtifactError(f"{path}: expected rows of one length. Rerun the stage that writes it.")
+    values = np.stack(rows) if rows else np.empty((0, 0), np.float32)
     _check(path, values)
     return table[["utterance_id", "condition"]], values
 

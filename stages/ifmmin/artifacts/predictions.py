@@ -63,7 +63,14 @@ def read(path: Path) -> tuple[pd.DataFrame, list[str], dict[str, Any]]:
     """
     table, metadata = read_parquet(path, lambda names: _schema(_classes(names)))
     classes = _classes([str(name) for name in table.columns])
-    return _checked(path, table, classes), classes, json.loads(metadata.get("run", "{}"))
+    _checked(path, table, classes)
+    try:
+        run = json.loads(metadata["run"])
+    except (KeyError, ValueError, RecursionError):
+        run = None
+    if not isinstance(run, dict):
+        raise ArtifactError(f"{path}: does not say how it was made. Rerun the evaluate stage that writes it.")
+    return table, classes, run
 
 
 def read_all(
@@ -87,6 +94,8 @@ def read_all(
 
 def _checked(path: Path, predictions: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
     logits = [PREFIX + name for name in classes]
+    if not logits:
+        raise ArtifactError(f"{path}: has no logits. Rerun the evaluate stage that writes it.")
     index = pa_.Check.in_range(0, len(classes) - 1)
     rules = pa_.DataFrameSchema(
         {

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ifmmin.errors import one_line
-from ifmmin.files import ArtifactError
+from ifmmin.files import ArtifactError, read_csv
 from ifmmin.terms import AVERAGE, CONDITIONS, METRICS
 
 COLUMNS = ["system", "condition", "wa", "ua"]
@@ -37,10 +36,7 @@ def read(path: Path) -> pd.DataFrame:
             a figure is not in [0, 1]; one line for each fault.
         FileNotFoundError: if there is none.
     """
-    try:
-        lines = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except ValueError as error:
-        raise ArtifactError(f"{path}: not readable as CSV ({one_line(error)}). {REMEDY}") from error
+    lines = read_csv(path, REMEDY, dtype=str, keep_default_na=False)
     if list(lines.columns) != COLUMNS:
         raise ArtifactError(f"{path}: columns are {list(lines.columns)}; expected {COLUMNS}. {REMEDY}")
     figures = lines.assign(wa=lines["wa"].map(_number), ua=lines["ua"].map(_number))

@@ -115,7 +115,7 @@ def _load(path: Path, found: _Targets) -> NDArray[Any] | None:
         return None
     try:
         array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError, MemoryError, SyntaxError) as error:
+    except Exception as error:  # NumPy reads the header as Python, with all that may come of it
         found.faults.append(f"{path}: not a readable .npy array without pickled objects ({one_line(error)}).")
         return None
     if not isinstance(array, np.ndarray):
@@ -155,6 +155,7 @@ def _read_ids(path: Path, found: _Targets) -> list[str] | None:
         return None
     if (
         array.dtype.kind not in "SU"
+        or array.dtype.itemsize == 0  # of those a billion take no byte
         or array.ndim > 2
         or (array.ndim == 2 and array.shape[1] != 1)
         or array.ndim == 0
@@ -164,13 +165,12 @@ def _read_ids(path: Path, found: _Targets) -> list[str] | None:
             "expected ids as bytes or text, [N] or [N, 1]."
         )
         return None
-    ids = []
-    for row in array.reshape(-1).tolist():
-        try:
-            ids.append(row.decode("utf-8") if isinstance(row, bytes) else row)
-        except UnicodeDecodeError:
-            found.faults.append(f"{path}: id {row!r} is no UTF-8 text.")
-            return None
+    try:
+        ids = [str(row, "utf-8") if isinstance(row, bytes) else row for row in array.reshape(-1).tolist()]
+        "".join(ids).encode("utf-8")
+    except (ValueError, SystemError) as error:  # NumPy has the latter for what is no character
+        found.faults.append(f"{path}: an id is no UTF-8 text ({one_line(error)}).")
+        return None
     if "" in ids:
         found.faults.append(f"{path}: row {ids.index('')} has an empty id.")
     found.faults += [

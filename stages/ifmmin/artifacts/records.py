@@ -12,7 +12,7 @@ import pandas as pd
 
 from ifmmin.files import ArtifactError, read_json
 
-REQUIRED = ("stage", "seconds", "peak_rss_bytes", "processor")
+REQUIRED = {"stage": str, "seconds": int | float, "peak_rss_bytes": int, "processor": str}
 REMEDY = "Delete it: the next run of its stage writes it anew."
 
 
@@ -28,8 +28,11 @@ def read(folder: Path) -> pd.DataFrame:
     records = []
     for path in sorted(folder.glob("*.json")):
         record = read_json(path, REMEDY)
-        missing = [key for key in REQUIRED if key not in record]
-        if missing:
-            raise ArtifactError(f"{path}: {missing[0]!r} is missing; expected a record of a stage. {REMEDY}")
+        wrong = [key for key, kind in REQUIRED.items() if not isinstance(record.get(key), kind)]
+        if wrong:
+            raise ArtifactError(
+                f"{path}: {wrong[0]!r} is {record.get(wrong[0], 'missing')!r}; "
+                f"expected a record of a stage. {REMEDY}"
+            )
         records.append({"device": "-", "precision": "-", **record})
     return pd.DataFrame(records, columns=[*REQUIRED, "device", "precision"])

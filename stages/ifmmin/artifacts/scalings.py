@@ -34,7 +34,7 @@ def read(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     try:
         content = read_json(path)
         mean, std = np.array(content["mean"], np.float64), np.array(content["std"], np.float64)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ArtifactError(f"{path}: not a scaling ({error}). Rerun split.") from error
     if mean.shape != std.shape or mean.ndim != 1 or not np.isfinite([mean, std]).all() or not (std > 0).all():
         raise ArtifactError(

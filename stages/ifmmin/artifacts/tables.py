@@ -29,7 +29,7 @@ from typing import Any
 
 import pandas as pd
 
-from ifmmin.files import ArtifactError, read_json, write_csv, write_json
+from ifmmin.files import ArtifactError, read_csv, read_json, write_csv, write_json
 
 COLUMNS = {
     "scores": ["system", "fold", "seed", "condition", "wa", "ua"],
@@ -108,9 +108,10 @@ def read(path: Path, name: str) -> pd.DataFrame:
     """Read one of the CSVs, by its name in COLUMNS.
 
     Raises:
-        ArtifactError: if its columns are others.
+        ArtifactError: if it is no CSV, or its columns are others.
     """
-    table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXTS, "str"))
+    words = dict.fromkeys(TEXTS, "str")
+    table = read_csv(path, "Rerun aggregate.", keep_default_na=False, na_values=[""], dtype=words)
     if list(table.columns) != COLUMNS[name]:
         raise ArtifactError(
             f"{path}: columns are {', '.join(table.columns)}; expected {', '.join(COLUMNS[name])}. "
@@ -120,6 +121,17 @@ def read(path: Path, name: str) -> pd.DataFrame:
 
 
 def read_runs(path: Path) -> dict[tuple[str, int, int], dict[str, Any]]:
-    """Read how each run, (system, fold, seed), was made."""
-    runs = read_json(path, "Rerun aggregate.").get("runs", [])
+    """Read how each run, (system, fold, seed), was made.
+
+    Raises:
+        ArtifactError: if the file says it of no run, or of one without system, fold and seed.
+    """
+    runs = read_json(path, "Rerun aggregate.").get("runs")
+    if not isinstance(runs, list) or not all(map(_is_run, runs)):
+        raise ArtifactError(f"{path}: expected runs, each with system, fold and seed. Rerun aggregate.")
     return {(run.pop("system"), run.pop("fold"), run.pop("seed")): run for run in runs}
+
+
+def _is_run(run: object) -> bool:
+    kinds = {"system": str, "fold": int, "seed": int}
+    return isinstance(run, dict) and all(isinstance(run.get(key), kind) for key, kind in kinds.items())

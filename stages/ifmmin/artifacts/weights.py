@@ -22,6 +22,7 @@ import safetensors
 import safetensors.torch
 import torch
 
+from ifmmin.errors import one_line
 from ifmmin.files import ArtifactError, whole
 
 KEY = "ifmmin"
@@ -40,15 +41,22 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 
     Raises:
         ArtifactError: if the file is no safetensors file of ours, or a number in it is not finite.
+        FileNotFoundError: if there is none.
     """
+    path.stat()  # names the file where there is none; safetensors does not
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             header: dict[str, Any] = json.loads((file.metadata() or {})[KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+    except (safetensors.SafetensorError, KeyError, ValueError, RecursionError) as error:
         raise ArtifactError(
-            f"{path}: not weights of this pipeline ({error}). Rerun the stage that writes it."
+            f"{path}: not weights of this pipeline ({one_line(error)}). Rerun the stage that writes it."
         ) from error
+    if not isinstance(header, dict) or any(x.dtype != torch.float32 for x in tensors.values()):
+        raise ArtifactError(
+            f"{path}: not weights of this pipeline (expected float32 and settings). "
+            "Rerun the stage that writes it."
+        )
     _check(path, tensors)
     return tensors, header
 
