@@ -9,3 +9,11 @@
 
 The scripts beside this package are the stages of dvc.yaml; each reads files, calls the library, writes files.
 """
+
+import signal
+import sys
+from pathlib import Path
+
+# Ctrl-C while a script loads its libraries ends it without a word; then ifmmin.entry hears it.
+if Path(sys.argv[0]).parent.name == "stages" and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

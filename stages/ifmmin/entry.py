@@ -11,6 +11,7 @@ import logging
 import os
 import platform
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,6 +38,8 @@ def run(main: Callable[[Sequence[str]], Mapping[str, Any] | None]) -> None:
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     started = time.perf_counter()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         facts = main(sys.argv[1:]) or {}
         _record({"seconds": round(time.perf_counter() - started, 3), **facts})

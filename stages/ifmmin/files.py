@@ -9,9 +9,8 @@ import errno
 import io
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,18 +44,25 @@ def whole(path: Path) -> Iterator[Path]:
         path: final path; its folder is made where it is missing.
 
     Yields:
-        The path to write to.
+        The path to write to. What a killed process left there is written over.
+
+    Raises:
+        OSError: with the final path, if the disk is full or may not be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".writing-{path.name}")
+    temporary.unlink(missing_ok=True)
     try:
         yield temporary
         temporary.chmod(0o644)
         temporary.replace(path)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(temporary)):
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def read_json(path: Path, remedy: str = "Rerun the stage that writes it.") -> dict[str, Any]:

@@ -57,10 +57,12 @@ def write_frames(folder: Path, modality: str, arrays: list[NDArray[np.float32]])
         arrays: [T, D] float32 for each utterance, in the order of the index.
     """
     shape = (sum(len(x) for x in arrays), arrays[0].shape[1])
-    with whole(folder / f"{modality}.npy") as temporary:
-        target = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
-        np.concatenate(arrays, out=target)
-        target.flush()
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    # Not through a memory map, in which a full disk is a signal and no error.
+    with whole(folder / f"{modality}.npy") as temporary, temporary.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for x in arrays:
+            file.write(np.ascontiguousarray(x, "<f4").data)
 
 
 def write_tables(

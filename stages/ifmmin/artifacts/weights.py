@@ -33,7 +33,8 @@ def write(path: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     _check(path, plain)
     with whole(path) as temporary:
-        safetensors.torch.save_file(plain, temporary, {KEY: json.dumps(header, sort_keys=True)})
+        # Its save_file hides what the disk said.
+        temporary.write_bytes(safetensors.torch.save(plain, {KEY: json.dumps(header, sort_keys=True)}))
 
 
 def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
