@@ -118,6 +118,20 @@ def test_a_loss_between_equal_features_is_0_and_its_gradient_too_at_any_size(los
     assert torch.equal(x.grad, torch.zeros_like(x))
 
 
+@pytest.mark.parametrize("size", [1e-40, 1e-30, 1e-23, 1e-8, 1e3])
+@pytest.mark.parametrize("loss", ["rmse", "mse", "cmd"])
+def test_a_loss_between_features_of_any_size_and_its_gradient_are_finite(loss, size):
+    """Float32, where the squares of some of these are 0."""
+    x = (size * drawn(6, 4).float()).requires_grad_()
+    y = size * drawn(6, 4, seed=1).float()
+
+    value = cmd(x, y, 5) if loss == "cmd" else distance(x, y, loss)
+    value.backward()
+
+    assert value.isfinite()
+    assert x.grad.isfinite().all()
+
+
 # Modules.
 
 
