@@ -5,6 +5,7 @@ a file is executed, and a few bytes that claim terabytes are refused. Reading a 
 at most 1 GiB of memory, and 128 bytes for each byte of the file (tests/artifacts/test_hostile.py).
 """
 
+import csv
 import errno
 import io
 import json
@@ -24,7 +25,8 @@ from ifmmin.errors import UserError, one_line
 SLACK, CLAIM = 1 << 28, 32
 """Bytes that the words of a parquet may take, and how many more for each byte of the file; an eighth of that
 many values."""
-
+COLUMNS = 1000
+"""Most columns of a CSV."""
 NUMBERS = (pa.float32(), pa.float64())
 """What may be missing, as NaN."""
 
@@ -101,17 +103,18 @@ def read_csv(path: Path, remedy: str = "Rerun the stage that writes it.", **opti
         ArtifactError: if it is no CSV, or its rows have fewer or more cells than its head.
     """
     content = path.read_bytes()
-    head, *_ = content.splitlines() or [b""]
-    rows = content.count(b"\n") + content.count(b"\r")
-    # A cell takes at least its comma: pandas would fill what is missing, terabytes of it.
-    if rows * (head.count(b",") + 1) > len(content):
-        raise ArtifactError(f"{path}: its rows have fewer cells than its first line. {remedy}")
     try:
+        columns = len(next(csv.reader(io.StringIO(content.decode("utf-8"), newline="")), []))
+        if columns > COLUMNS:
+            raise ValueError(f"{columns} columns; expected at most {COLUMNS}")
+        # A cell takes at least its comma: pandas would fill what is missing, terabytes of it.
+        if columns * max(content.count(b"\n"), content.count(b"\r")) > len(content):
+            raise ValueError("rows have fewer cells than the first")
         table: pd.DataFrame = pd.read_csv(io.BytesIO(content), **options)
-    except (ValueError, OverflowError) as error:
+        if not isinstance(table.index, pd.RangeIndex):
+            raise ValueError("rows have more cells than the first")
+    except (ValueError, OverflowError, csv.Error) as error:
         raise ArtifactError(f"{path}: not readable as CSV ({one_line(error)}). {remedy}") from error
-    if not isinstance(table.index, pd.RangeIndex):
-        raise ArtifactError(f"{path}: its rows have more cells than its first line. {remedy}")
     return table
 
 

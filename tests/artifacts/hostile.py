@@ -17,6 +17,8 @@ import safetensors.numpy
 
 from ifmmin.errors import UserError
 
+pa.array(range(1000))  # Arrow reserves a gigabyte at its first array: before the fence stands, not within
+
 SECONDS = 20
 SLACK, PER_BYTE = 1 << 30, 128
 """The bound that artifacts/raw.py and files.py state: 1 GiB, and 128 bytes for each byte of the file."""
@@ -95,6 +97,8 @@ CSVS = {
     "a head": "system,epoch\n",
     "wide and long": "a," * 200_000 + "\n" + "1\n" * 200_000,
     "wide and long, carriage returns": "a," * 200_000 + "\r" + "1\r" * 200_000,
+    "wide behind a line in quotes": '"a\n",' + "a," * 200_000 + "\n" + "1\n" * 200_000,
+    "a long name": "a" * 1_000_000 + "\n1\n",
     "more cells than columns": "epoch,lr\n" + "1,2,3,4\n" * 3,
     "one more in the middle": "epoch,lr\n1,2\n1,2,3\n",
     "an open quote": 'epoch,lr\n"1,2\n1,2\n',

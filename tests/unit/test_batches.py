@@ -152,6 +152,17 @@ def test_all_frames_can_be_missing_and_the_lengths_stay(corpus):
     assert corpus.x["a"].frames.all(), "the corpus itself is left alone"
 
 
+def test_a_share_of_zero_misses_nothing_whatever_is_drawn(corpus, monkeypatch):
+    """Nothing is below 0, not even the least that can be drawn."""
+    monkeypatch.setattr(torch, "rand", lambda n, generator: torch.zeros(n))
+
+    assert batches.with_gaps(corpus, "test", 0.0, seed=1).x["a"].frames.all()
+
+
+def test_robustness_is_measured_in_tenths_up_to_seven():
+    assert batches.SHARES == (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+
+
 def test_gaps_are_whole_frames_of_the_stated_share_and_grow_with_it(corpus):
     lengths = torch.tensor([20_000])
     x = {m: Sequences(torch.ones(20_000, 2), torch.tensor([0]), lengths) for m in "avt"}

@@ -130,6 +130,11 @@ def test_distances_by_hand():
     assert distance(prediction, target, "rmse").item() == 5 / 2
 
 
+def test_the_root_of_the_mean_is_over_all_numbers():
+    """Nine differences of 2."""
+    assert distance(torch.full((3, 3), 2.0), torch.zeros(3, 3), "rmse").item() == 2
+
+
 def test_the_gradient_of_rmse_is_the_difference_over_count_and_root():
     """D sqrt(s / n) / dx = x / (n sqrt(s / n)): for 3, 4, 0, 0 that is 3 / 10, 4 / 10, 0, 0."""
     x = torch.tensor([[3.0, 4.0], [0.0, 0.0]], requires_grad=True)
