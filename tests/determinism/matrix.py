@@ -5,7 +5,8 @@
 
 Each system is pretrained, trained and evaluated on fold 1 by the real scripts, each in a process of its own:
 once for reference (1 thread), then with one thing changed, or nothing. With other threads the files of
-weights differ in any case, since their header says how many; the numbers in them are what counts.
+weights differ in any case, since their header says how many; the numbers in them are what counts. Another
+seed is there for comparison.
 """
 
 import argparse
@@ -30,12 +31,13 @@ from ifmmin.loading import load  # noqa: E402
 from pipeline.conftest import shrink  # noqa: E402
 
 SYSTEMS = ("if_mmin", "mmin", "mctn", "late_fusion_floor")
-FOLD, SEED = 1, 0
-CHANGES: dict[str, dict[str, int | str]] = {
+FOLD = 1
+CHANGES: dict[str, dict[str, int]] = {
     "nothing": {},
-    "the folder": {"folder": "other"},
+    "the folder": {},
     "2 threads": {"threads": 2},
     "4 threads": {"threads": 4},
+    "the seed": {"seed": 1},
 }
 ENVIRONMENT = {"IFMMIN_DEVICE": "cpu", "IFMMIN_PRECISION": "float32", "OMP_WAIT_POLICY": "passive"}
 """Threads that wait asleep: on a busy machine the others would wait for them, awake."""
@@ -91,7 +93,7 @@ def stage(folder: Path, script: str, *positional: str, **options: object) -> Non
         sys.exit(f"{script} {' '.join(positional)}: {done.stderr[-2000:]}")
 
 
-def make(folder: Path, system: str, threads: int = 1) -> None:
+def make(folder: Path, system: str, *, threads: int = 1, seed: int = 0) -> None:
     """Pretrain, train and evaluate a system into <folder>/made."""
     kind = load("systems", system).PRETRAINING
     fold = {"features": "features", "fold": f"folds/{FOLD}.parquet", "scaling": f"folds/{FOLD}_scaling.json"}
@@ -101,12 +103,12 @@ def make(folder: Path, system: str, threads: int = 1) -> None:
         (folder / f"{name}.json").write_text(json.dumps(config), "utf-8")
     if kind:
         out = {"encoders": "made/encoders", "history": "made/pretraining.csv"}
-        stage(folder, "pretrain", kind, config=f"{kind}.json", **fold, seed=SEED, **out)
+        stage(folder, "pretrain", kind, config=f"{kind}.json", **fold, seed=seed, **out)
     start = {"encoders": "made/encoders"} if kind else {}
     out = {"model": "made/model", "history": "made/history.csv"}
-    stage(folder, "train", system, config=f"{system}.json", **fold, seed=SEED, **start, **out)
+    stage(folder, "train", system, config=f"{system}.json", **fold, seed=seed, **start, **out)
     out = {name: f"made/{name}" for name in ("predictions", "invariants", "gaps")}
-    stage(folder, "evaluate", system, **fold, model="made/model", seed=SEED, **out)
+    stage(folder, "evaluate", system, **fold, model="made/model", seed=seed, **out)
 
 
 def difference(reference: Path, other: Path) -> Difference:
@@ -131,12 +133,11 @@ def measure(
     make(folder, system)
     (folder / "made").rename(folder / "reference")
     for change in changes:
-        how = CHANGES[change]
-        where = folder / how.get("folder", "")
-        if "folder" in how:
+        where = folder / "other" if change == "the folder" else folder
+        if where != folder:
             apart = shutil.ignore_patterns("reference", "made", "pack", "other")
             shutil.copytree(folder, where, ignore=apart)
-        make(where, system, how.get("threads", 1))
+        make(where, system, **CHANGES[change])
         yield change, difference(folder / "reference", where / "made")
         shutil.rmtree(where / "made")
     shutil.rmtree(folder / "reference")
@@ -150,12 +151,13 @@ def main() -> None:
     )
     parser.add_argument("systems", nargs="*", default=SYSTEMS)
     parser.add_argument("--small", action="store_true")
+    parser.add_argument("--changes", nargs="+", choices=CHANGES, default=list(CHANGES))
     args = parser.parse_args()
     sys.stdout.write(HEAD)
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder), small=args.small)
         for system in args.systems:
-            for change, found in measure(Path(folder), system):
+            for change, found in measure(Path(folder), system, args.changes):
                 sys.stdout.write(line(system, change, found))
                 sys.stdout.flush()
 
