@@ -61,6 +61,13 @@ def test_the_expected_calibration_error_by_hand():
     assert calibration.ece(p, y) == pytest.approx(0.5 * abs(0.5 - 0.65) + 0.5 * abs(1 - 0.9))
 
 
+def test_there_are_fifteen_bins():
+    """0.61 and 0.64 lie in (9/15, 10/15], and on two sides of 10/16; one is right: |1 - 0.61 - 0.64| / 2."""
+    p = [[0.61, 0.39], [0.64, 0.36]]
+
+    assert calibration.ece(p, [0, 1]) == pytest.approx(0.125)
+
+
 def test_an_edge_belongs_to_the_bin_below_it():
     """With two bins 0.5 and 0.9 lie apart; with one they are averaged."""
     p, y = [[0.5, 0.5], [0.9, 0.1]], [1, 0]
