@@ -23,6 +23,9 @@ LIBRARIES = ("h5py", "hypothesis.extra.numpy", "pandas", "pytest", "scipy.stats"
 EQUIVALENT: dict[str, str] = {
     "batches: index[['utterance_id']].merge(fold, on='utterance_id', how='left') -> "
     "index[['utterance_id']].merge(fold, how='left')": "the one column that both have",
+    "calibration: high - low > 1e-09 -> high - low >= 1e-09": "halving never meets the limit itself",
+    "calibration: np.bincount(which, weights=right - confidence, minlength=bins) -> "
+    "np.bincount(which, weights=right - confidence)": "bins without an utterance add nothing to the sum",
 }
 """Changes that no test can notice: "module: line: before -> after" without the line's number, and why."""
 
