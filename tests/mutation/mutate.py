@@ -23,6 +23,13 @@ LIBRARIES = ("h5py", "hypothesis.extra.numpy", "pandas", "pytest", "scipy.stats"
 EQUIVALENT: dict[str, str] = {
     "batches: index[['utterance_id']].merge(fold, on='utterance_id', how='left') -> "
     "index[['utterance_id']].merge(fold, how='left')": "the one column that both have",
+    "splitting: roles.merge(index[['utterance_id', 'label']], on='utterance_id', how='left') -> "
+    "roles.merge(index[['utterance_id', 'label']], how='left')": "the one column that both have",
+    "splitting: roles.merge(index[['utterance_id', 'speaker']], on='utterance_id') -> "
+    "roles.merge(index[['utterance_id', 'speaker']])": "the one column that both have",
+    "splitting: sorted -> list in offered = sorted(range(1, 2 * _sessions(index) + 1) if by_rule else "
+    'set(pack_folds["fold"]))': "whoever takes these settles their order again",
+    "calibration: bins - 1 -> bins + 1": "no probability is above 1",
     "calibration: high - low > 1e-09 -> high - low >= 1e-09": "halving never meets the limit itself",
     "calibration: np.bincount(which, weights=right - confidence, minlength=bins) -> "
     "np.bincount(which, weights=right - confidence)": "bins without an utterance add nothing to the sum",
@@ -215,11 +222,13 @@ def tried(module):
     made = explained = unexplained = 0
     for number, act in changes(tree):
         new, words = changed(tree, number, act)
+        line = getattr(list(ast.walk(tree))[number], "lineno", 0)
+        if act == "name":
+            words += f" in {source.read_text('utf-8').splitlines()[line - 1].strip()}"
         made += 1
         if survives(module, new):
             reason = EQUIVALENT.get(f"{module}: {words}")
             explained, unexplained = explained + bool(reason), unexplained + (not reason)
-            line = getattr(list(ast.walk(tree))[number], "lineno", "?")
             say(f"  {source.name}, line {line}: {words}: {reason or 'SURVIVES'}")
     say(
         f"{module}: {made} changes, {made - explained - unexplained} noticed, {explained} explained, "

@@ -179,6 +179,34 @@ def test_a_speaker_in_training_and_in_test_gets_a_warning_that_names_the_fold(in
     assert "Ses01M" in plan.warnings[0]
 
 
+def test_of_folds_in_another_order_the_later_one_repeats_the_earlier(index):
+    folds = pack_folds(index, RULE | {4: ("Ses01F", "Ses02F")})
+    roles = {fold: splitting.assign(index, folds, fold, by_rule=False) for fold in (4, 3, 2, 1)}
+
+    found = splitting.speaker_warnings(roles, index)
+
+    assert "fold 4: speaker Ses01F is tested there and in fold 1 too." in found
+
+
+def test_roles_of_the_pack_are_numbered_from_0_in_the_order_of_ids(index):
+    folds = pack_folds(index.sample(frac=1, random_state=1), {1: RULE[1], 2: RULE[2]})
+
+    roles = splitting.assign(index, folds, 2, by_rule=False)
+
+    assert roles.index.tolist() == list(range(16))
+    assert roles["utterance_id"].tolist() == sorted(index["utterance_id"])
+
+
+def test_a_role_of_utterances_without_a_label_is_not_empty_and_lacks_every_class(index):
+    roles = splitting.rule_roles(index, 1)
+
+    found = splitting.faults(1, roles, index[index["speaker"] != "Ses01F"], CLASSES)
+
+    assert found == [
+        f"fold 1: class {name!r} has no utterance in test; expected every class there." for name in CLASSES
+    ]
+
+
 @pytest.mark.parametrize("role", ["train", "validation", "test"])
 def test_an_empty_role_is_one_fault_that_names_fold_and_role(index, role):
     roles = splitting.rule_roles(index, 1)
