@@ -188,6 +188,19 @@ def test_of_folds_in_another_order_the_later_one_repeats_the_earlier(index):
     assert "fold 4: speaker Ses01F is tested there and in fold 1 too." in found
 
 
+def test_speakers_on_both_sides_of_a_fold_are_named_in_order():
+    """Nine of them: a set has them in order once in 362,880."""
+    names = [f"s{n}" for n in range(9)]
+    index = pd.DataFrame(
+        {"utterance_id": [n + e for n in names for e in "ab"], "speaker": np.repeat(names, 2)}
+    )
+    roles = pd.DataFrame({"utterance_id": index["utterance_id"], "role": ["train", "test"] * 9})
+
+    found = splitting.speaker_warnings({1: roles}, index)
+
+    assert found == [f"fold 1: speaker {name} is in training and in test." for name in names]
+
+
 def test_roles_of_the_pack_are_numbered_from_0_in_the_order_of_ids(index):
     folds = pack_folds(index.sample(frac=1, random_state=1), {1: RULE[1], 2: RULE[2]})
 
