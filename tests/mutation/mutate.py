@@ -30,6 +30,8 @@ EQUIVALENT: dict[str, str] = {
     "splitting: sorted -> list in offered = sorted(range(1, 2 * _sessions(index) + 1) if by_rule else "
     'set(pack_folds["fold"]))': "whoever takes these settles their order again",
     "calibration: bins - 1 -> bins + 1": "no probability is above 1",
+    "splitting: zip(training['a_offset'], training['a_length'], strict=True) -> "
+    "zip(training['a_offset'], training['a_length'])": "two columns of one table",
     "calibration: high - low > 1e-09 -> high - low >= 1e-09": "halving never meets the limit itself",
     "calibration: np.bincount(which, weights=right - confidence, minlength=bins) -> "
     "np.bincount(which, weights=right - confidence)": "bins without an utterance add nothing to the sum",
