@@ -32,6 +32,9 @@ EQUIVALENT: dict[str, str] = {
     "calibration: bins - 1 -> bins + 1": "no probability is above 1",
     "splitting: zip(training['a_offset'], training['a_length'], strict=True) -> "
     "zip(training['a_offset'], training['a_length'])": "two columns of one table",
+    "splitting: set -> list in tested_in: dict[str, list[int]] = {name: [] for name in "
+    'sorted(set(index["speaker"]))}': "the dict has each name once all the same",
+    "splitting: np.square(x, out=x) -> np.square(x)": "the same numbers, in memory of their own",
     "calibration: high - low > 1e-09 -> high - low >= 1e-09": "halving never meets the limit itself",
     "calibration: np.bincount(which, weights=right - confidence, minlength=bins) -> "
     "np.bincount(which, weights=right - confidence)": "bins without an utterance add nothing to the sum",

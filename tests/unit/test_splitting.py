@@ -185,7 +185,10 @@ def test_of_folds_in_another_order_the_later_one_repeats_the_earlier(index):
 
     found = splitting.speaker_warnings(roles, index)
 
-    assert "fold 4: speaker Ses01F is tested there and in fold 1 too." in found
+    assert found == [
+        "fold 4: speaker Ses01F is tested there and in fold 1 too.",
+        "speaker Ses02M is never tested by folds 1, 2, 3, 4.",
+    ]
 
 
 def test_speakers_on_both_sides_of_a_fold_are_named_in_order():
@@ -199,6 +202,27 @@ def test_speakers_on_both_sides_of_a_fold_are_named_in_order():
     found = splitting.speaker_warnings({1: roles}, index)
 
     assert found == [f"fold 1: speaker {name} is in training and in test." for name in names]
+
+
+def test_speakers_that_are_never_tested_are_named_in_order():
+    names = [f"s{n}" for n in range(9)]
+    index = pd.DataFrame({"utterance_id": names, "speaker": names[::-1]})
+
+    found = splitting.speaker_warnings({1: pd.DataFrame({"utterance_id": names, "role": "train"})}, index)
+
+    assert found == [f"speaker {name} is never tested by folds 1." for name in names]
+
+
+def test_folds_that_differ_are_listed_in_order_however_they_were_asked_for(index):
+    folds = pack_folds(index, {1: RULE[2], 2: RULE[1], 3: RULE[3]})
+
+    assert splitting.differing_folds({n: splitting.rule_roles(index, n) for n in (3, 2, 1)}, folds) == [1, 2]
+
+
+def test_a_fold_that_the_pack_lacks_is_answered_by_each_that_it_has_once(index):
+    plan = splitting.plan(index, pack_folds(index, RULE), [9], OTHER, folds_from="pack")
+
+    assert plan.faults == ["params.yaml, key folds: fold 9 does not exist; expected some of 1, 2, 3, 4."]
 
 
 def test_roles_of_the_pack_are_numbered_from_0_in_the_order_of_ids(index):
