@@ -35,6 +35,9 @@ EQUIVALENT: dict[str, str] = {
     "splitting: set -> list in tested_in: dict[str, list[int]] = {name: [] for name in "
     'sorted(set(index["speaker"]))}': "the dict has each name once all the same",
     "splitting: np.square(x, out=x) -> np.square(x)": "the same numbers, in memory of their own",
+    'splitting: set -> list in for name in sorted(by_role.get("test", set())):': "none of them, in either",
+    "splitting: True -> False in parts = [frames[o : o + n] for o, n in "
+    'zip(training["a_offset"], training["a_length"], strict=True)]': "two columns of one table",
     "calibration: high - low > 1e-09 -> high - low >= 1e-09": "halving never meets the limit itself",
     "calibration: np.bincount(which, weights=right - confidence, minlength=bins) -> "
     "np.bincount(which, weights=right - confidence)": "bins without an utterance add nothing to the sum",
@@ -228,7 +231,7 @@ def tried(module):
     for number, act in changes(tree):
         new, words = changed(tree, number, act)
         line = getattr(list(ast.walk(tree))[number], "lineno", 0)
-        if act == "name":
+        if act in ("name", "constant"):
             words += f" in {source.read_text('utf-8').splitlines()[line - 1].strip()}"
         made += 1
         if survives(module, new):
