@@ -23,6 +23,25 @@ LIBRARIES = ("h5py", "hypothesis.extra.numpy", "pandas", "pytest", "scipy.stats"
 EQUIVALENT: dict[str, str] = {
     "batches: index[['utterance_id']].merge(fold, on='utterance_id', how='left') -> "
     "index[['utterance_id']].merge(fold, how='left')": "the one column that both have",
+    "splitting: roles.merge(index[['utterance_id', 'label']], on='utterance_id', how='left') -> "
+    "roles.merge(index[['utterance_id', 'label']], how='left')": "the one column that both have",
+    "splitting: roles.merge(index[['utterance_id', 'speaker']], on='utterance_id') -> "
+    "roles.merge(index[['utterance_id', 'speaker']])": "the one column that both have",
+    "splitting: sorted -> list in offered = sorted(range(1, 2 * _sessions(index) + 1) if by_rule else "
+    'set(pack_folds["fold"]))': "whoever takes these settles their order again",
+    "calibration: bins - 1 -> bins + 1": "no probability is above 1",
+    "splitting: zip(training['a_offset'], training['a_length'], strict=True) -> "
+    "zip(training['a_offset'], training['a_length'])": "two columns of one table",
+    "splitting: set -> list in tested_in: dict[str, list[int]] = {name: [] for name in "
+    'sorted(set(index["speaker"]))}': "the dict has each name once all the same",
+    "splitting: np.square(x, out=x) -> np.square(x)": "the same numbers, in memory of their own",
+    'splitting: set -> list in for name in sorted(by_role.get("test", set())):': "none of them, in either",
+    "splitting: True -> False in parts = [frames[o : o + n] for o, n in "
+    'zip(training["a_offset"], training["a_length"], strict=True)]': "two columns of one table",
+    'splitting: set -> list in if name in by_role.get("train", set()):': "none of them, in either",
+    "calibration: high - low > 1e-09 -> high - low >= 1e-09": "halving never meets the limit itself",
+    "calibration: np.bincount(which, weights=right - confidence, minlength=bins) -> "
+    "np.bincount(which, weights=right - confidence)": "bins without an utterance add nothing to the sum",
 }
 """Changes that no test can notice: "module: line: before -> after" without the line's number, and why."""
 
@@ -212,11 +231,13 @@ def tried(module):
     made = explained = unexplained = 0
     for number, act in changes(tree):
         new, words = changed(tree, number, act)
+        line = getattr(list(ast.walk(tree))[number], "lineno", 0)
+        if act in ("name", "constant"):
+            words += f" in {source.read_text('utf-8').splitlines()[line - 1].strip()}"
         made += 1
         if survives(module, new):
             reason = EQUIVALENT.get(f"{module}: {words}")
             explained, unexplained = explained + bool(reason), unexplained + (not reason)
-            line = getattr(list(ast.walk(tree))[number], "lineno", "?")
             say(f"  {source.name}, line {line}: {words}: {reason or 'SURVIVES'}")
     say(
         f"{module}: {made} changes, {made - explained - unexplained} noticed, {explained} explained, "

@@ -61,6 +61,23 @@ def test_the_expected_calibration_error_by_hand():
     assert calibration.ece(p, y) == pytest.approx(0.5 * abs(0.5 - 0.65) + 0.5 * abs(1 - 0.9))
 
 
+def test_where_every_answer_is_wrong_it_stays_at_a_hundred():
+    """The best would be infinite: equal probabilities."""
+    assert calibration.temperature([[1, 0], [0, 1]], [1, 0]) == pytest.approx(100)
+
+
+def test_unless_stated_the_temperature_is_one():
+    """1 and 3 of 4."""
+    np.testing.assert_allclose(calibration.probabilities([[0, np.log(3)]]), [[0.25, 0.75]])
+
+
+def test_there_are_fifteen_bins():
+    """0.61 and 0.64 lie in (9/15, 10/15], and on two sides of 10/16; one is right: |1 - 0.61 - 0.64| / 2."""
+    p = [[0.61, 0.39], [0.64, 0.36]]
+
+    assert calibration.ece(p, [0, 1]) == pytest.approx(0.125)
+
+
 def test_an_edge_belongs_to_the_bin_below_it():
     """With two bins 0.5 and 0.9 lie apart; with one they are averaged."""
     p, y = [[0.5, 0.5], [0.9, 0.1]], [1, 0]

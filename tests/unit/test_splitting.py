@@ -179,6 +179,71 @@ def test_a_speaker_in_training_and_in_test_gets_a_warning_that_names_the_fold(in
     assert "Ses01M" in plan.warnings[0]
 
 
+def test_of_folds_in_another_order_the_later_one_repeats_the_earlier(index):
+    folds = pack_folds(index, RULE | {4: ("Ses01F", "Ses02F")})
+    roles = {fold: splitting.assign(index, folds, fold, by_rule=False) for fold in (4, 3, 2, 1)}
+
+    found = splitting.speaker_warnings(roles, index)
+
+    assert found == [
+        "fold 4: speaker Ses01F is tested there and in fold 1 too.",
+        "speaker Ses02M is never tested by folds 1, 2, 3, 4.",
+    ]
+
+
+def test_speakers_on_both_sides_of_a_fold_are_named_in_order():
+    """Nine of them: a set has them in order once in 362,880."""
+    names = [f"s{n}" for n in range(9)]
+    index = pd.DataFrame(
+        {"utterance_id": [n + e for n in names for e in "ab"], "speaker": np.repeat(names, 2)}
+    )
+    roles = pd.DataFrame({"utterance_id": index["utterance_id"], "role": ["train", "test"] * 9})
+
+    found = splitting.speaker_warnings({1: roles}, index)
+
+    assert found == [f"fold 1: speaker {name} is in training and in test." for name in names]
+
+
+def test_speakers_that_are_never_tested_are_named_in_order():
+    names = [f"s{n}" for n in range(9)]
+    index = pd.DataFrame({"utterance_id": names, "speaker": names[::-1]})
+
+    found = splitting.speaker_warnings({1: pd.DataFrame({"utterance_id": names, "role": "train"})}, index)
+
+    assert found == [f"speaker {name} is never tested by folds 1." for name in names]
+
+
+def test_folds_that_differ_are_listed_in_order_however_they_were_asked_for(index):
+    folds = pack_folds(index, {1: RULE[2], 2: RULE[1], 3: RULE[3]})
+
+    assert splitting.differing_folds({n: splitting.rule_roles(index, n) for n in (3, 2, 1)}, folds) == [1, 2]
+
+
+def test_a_fold_that_the_pack_lacks_is_answered_by_each_that_it_has_once(index):
+    plan = splitting.plan(index, pack_folds(index, RULE), [9], OTHER, folds_from="pack")
+
+    assert plan.faults == ["params.yaml, key folds: fold 9 does not exist; expected some of 1, 2, 3, 4."]
+
+
+def test_roles_of_the_pack_are_numbered_from_0_in_the_order_of_ids(index):
+    folds = pack_folds(index.sample(frac=1, random_state=1), {1: RULE[1], 2: RULE[2]})
+
+    roles = splitting.assign(index, folds, 2, by_rule=False)
+
+    assert roles.index.tolist() == list(range(16))
+    assert roles["utterance_id"].tolist() == sorted(index["utterance_id"])
+
+
+def test_a_role_of_utterances_without_a_label_is_not_empty_and_lacks_every_class(index):
+    roles = splitting.rule_roles(index, 1)
+
+    found = splitting.faults(1, roles, index[index["speaker"] != "Ses01F"], CLASSES)
+
+    assert found == [
+        f"fold 1: class {name!r} has no utterance in test; expected every class there." for name in CLASSES
+    ]
+
+
 @pytest.mark.parametrize("role", ["train", "validation", "test"])
 def test_an_empty_role_is_one_fault_that_names_fold_and_role(index, role):
     roles = splitting.rule_roles(index, 1)
