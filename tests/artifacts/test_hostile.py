@@ -232,13 +232,14 @@ def test_a_data_set_ends_in_frames_or_a_sentence(folder, seed):
     assert not any(end.startswith("crash") for end in ends), ends
 
 
-def test_padding_that_gzip_packs_to_nothing_is_taken(folder):
+@pytest.mark.parametrize("packing", ["gzip", "lzf"])
+def test_padding_that_is_packed_to_nothing_is_taken(folder, packing):
     """Zeros to a length of 5000, some hundred times as many bytes as the file has."""
     with h5py.File(folder / "pack" / "V" / "denseface.h5", "r+") as file:
         for name in list(file):
             padded = np.pad(file[name][()], ((0, 5000), (0, 0)))
             del file[name]
-            file.create_dataset(name, data=padded, compression="gzip", shuffle=True, fletcher32=True)
+            file.create_dataset(name, data=padded, compression=packing, shuffle=True, fletcher32=True)
 
     assert fenced(lambda: ingested(folder / "pack")) == "16"
 
