@@ -225,6 +225,16 @@ def test_a_fold_that_the_pack_lacks_is_answered_by_each_that_it_has_once(index):
     assert plan.faults == ["params.yaml, key folds: fold 9 does not exist; expected some of 1, 2, 3, 4."]
 
 
+def test_the_rule_offers_two_folds_for_each_session_ten_and_more_too(index):
+    tenth = index.assign(speaker=index["speaker"].str.replace("Ses02", "Ses12"))
+
+    plan = splitting.plan(tenth, pack_folds(tenth, {}), [24, 25], IEMOCAP, folds_from="rule")
+
+    assert list(plan.roles) == [24]
+    assert "fold 25 does not exist" in plan.faults[0]
+    assert plan.faults[0].endswith("22, 23, 24.")
+
+
 def test_roles_of_the_pack_are_numbered_from_0_in_the_order_of_ids(index):
     folds = pack_folds(index.sample(frac=1, random_state=1), {1: RULE[1], 2: RULE[2]})
 
