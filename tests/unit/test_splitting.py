@@ -129,6 +129,7 @@ def test_the_rule_on_other_ids_is_a_fault_that_names_the_key(index):
     assert plan.roles == {}
     assert len(plan.faults) == 1
     assert "split.folds_from is 'rule'" in plan.faults[0]
+    assert plan.faults[0].endswith("expected 'pack' or 'auto'.")
 
 
 def test_every_fold_that_does_not_exist_is_a_fault_that_says_which_do(index):
@@ -309,6 +310,15 @@ def test_scaling_by_hand_over_training_frames_alone():
 
     np.testing.assert_allclose(mean, [3])
     np.testing.assert_allclose(std, [np.sqrt(8 / 3)])
+
+
+def test_the_scaling_of_one_frame_is_that_frame_and_1():
+    index = pd.DataFrame({"utterance_id": ["x"], "a_offset": [1], "a_length": [1]})
+    roles = pd.DataFrame({"utterance_id": ["x"], "role": ["train"]})
+
+    mean, std = splitting.fit_scaling(np.array([[9, 9], [3, 4]], np.float32), index, roles)
+
+    assert (mean.tolist(), std.tolist()) == ([3, 4], [1, 1])
 
 
 def test_scaling_agrees_with_numpy():
