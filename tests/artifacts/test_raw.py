@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -844,6 +845,38 @@ def test_what_made_the_frames_reaches_the_corpus(pack, taken):
 
     assert corpus["extractors"] == extractors
     assert corpus["classes"] == ["angry", "happy", "neutral", "sad"]
+
+
+# What predict is given.
+
+
+def test_files_are_named_by_their_modality(pack):
+    pack.write()
+    (pack.folder / "pack.json").write_text('{"extractors": {"a": "opensmile"}}', "utf-8")
+
+    assert raw.locate(["t=x.h5", "a=y=z.h5"]) == ({"t": Path("x.h5"), "a": Path("y=z.h5")}, {})
+    files = {m: pack.file(m) for m in "avt"}
+    assert raw.locate([str(pack.folder)]) == (files, {"a": "opensmile"})
+
+
+@pytest.mark.parametrize("given", [["{pack}/nothing"], ["{pack}", "{pack}"], ["x=y.h5"], ["a="]])
+def test_what_is_neither_a_pack_nor_files_is_named(pack, given):
+    pack.write()
+    given = [text.format(pack=pack.folder) for text in given]
+
+    with pytest.raises(ArtifactError, match=re.escape(" ".join(given)) + ": neither a pack nor files"):
+        raw.locate(given)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [('{"extractors": ["a"]}', "no other key"), ('{"name": "\\ud800"}', "name is"), ("[]", "JSON object")],
+)
+def test_predict_refuses_a_bad_description_too(pack, content, said):
+    (pack.write().folder / "pack.json").write_text(content, "utf-8")
+
+    with pytest.raises(ArtifactError, match=said):
+        raw.locate([str(pack.folder)])
 
 
 # Writing.

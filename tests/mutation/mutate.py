@@ -39,6 +39,7 @@ EQUIVALENT: dict[str, str] = {
     "splitting: True -> False in parts = [frames[o : o + n] for o, n in "
     'zip(training["a_offset"], training["a_length"], strict=True)]': "two columns of one table",
     'splitting: set -> list in if name in by_role.get("train", set()):': "none of them, in either",
+    'splitting: set -> list in present = set(labels.loc[labels["role"] == role, "label"])': "only asked",
     "calibration: high - low > 1e-09 -> high - low >= 1e-09": "halving never meets the limit itself",
     "calibration: np.bincount(which, weights=right - confidence, minlength=bins) -> "
     "np.bincount(which, weights=right - confidence)": "bins without an utterance add nothing to the sum",

@@ -129,6 +129,7 @@ def test_the_rule_on_other_ids_is_a_fault_that_names_the_key(index):
     assert plan.roles == {}
     assert len(plan.faults) == 1
     assert "split.folds_from is 'rule'" in plan.faults[0]
+    assert plan.faults[0].endswith("expected 'pack' or 'auto'.")
 
 
 def test_every_fold_that_does_not_exist_is_a_fault_that_says_which_do(index):
@@ -225,6 +226,16 @@ def test_a_fold_that_the_pack_lacks_is_answered_by_each_that_it_has_once(index):
     assert plan.faults == ["params.yaml, key folds: fold 9 does not exist; expected some of 1, 2, 3, 4."]
 
 
+def test_the_rule_offers_two_folds_for_each_session_ten_and_more_too(index):
+    tenth = index.assign(speaker=index["speaker"].str.replace("Ses02", "Ses12"))
+
+    plan = splitting.plan(tenth, pack_folds(tenth, {}), [24, 25], IEMOCAP, folds_from="rule")
+
+    assert list(plan.roles) == [24]
+    assert "fold 25 does not exist" in plan.faults[0]
+    assert plan.faults[0].endswith("22, 23, 24.")
+
+
 def test_roles_of_the_pack_are_numbered_from_0_in_the_order_of_ids(index):
     folds = pack_folds(index.sample(frac=1, random_state=1), {1: RULE[1], 2: RULE[2]})
 
@@ -299,6 +310,15 @@ def test_scaling_by_hand_over_training_frames_alone():
 
     np.testing.assert_allclose(mean, [3])
     np.testing.assert_allclose(std, [np.sqrt(8 / 3)])
+
+
+def test_the_scaling_of_one_frame_is_that_frame_and_1():
+    index = pd.DataFrame({"utterance_id": ["x"], "a_offset": [1], "a_length": [1]})
+    roles = pd.DataFrame({"utterance_id": ["x"], "role": ["train"]})
+
+    mean, std = splitting.fit_scaling(np.array([[9, 9], [3, 4]], np.float32), index, roles)
+
+    assert (mean.tolist(), std.tolist()) == ([3, 4], [1, 1])
 
 
 def test_scaling_agrees_with_numpy():

@@ -1,0 +1,41 @@
+"""The command line of the parallel runner."""
+
+import pytest
+
+from ifmmin.parallel import clusters, options
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("-j 0", "--jobs is 0; expected at least 1"),
+        ("--per-gpu -1", "--per-gpu is -1; expected at least 1"),
+        ("-j 2 --address tcp://x:1", "a running scheduler has its own"),
+        ("-j 2 --scheduler-file x", "a running scheduler has its own"),
+        ("--per-gpu 2 --slurm x", "elsewhere workers say"),
+        ("--address x --slurm y", "not allowed with"),
+    ],
+)
+def test_what_contradicts_itself_ends_with_a_sentence(capsys, words, said):
+    with pytest.raises(SystemExit, match="2"):
+        options.arguments(words.split(), None)
+
+    assert said in capsys.readouterr().err
+
+
+def test_what_is_left_out_is_left_to_the_machine():
+    args = options.arguments(["aggregate"], None)
+
+    assert (args.targets, args.jobs, args.per_gpu, args.dry) == (["aggregate"], None, None, False)
+
+
+def test_more_workers_than_places_on_gpus_are_refused(monkeypatch, tmp_path):
+    """Two GPUs with two trainings each have four."""
+    monkeypatch.setattr(clusters, "gpus", lambda: ["0", "1"])
+    args = options.arguments(["-j", "5", "--per-gpu", "2"], None)
+
+    with (
+        pytest.raises(options.UserError, match="-j is 5; expected at most 4"),
+        options.client(args, 1, print, tmp_path),
+    ):
+        pass
