@@ -23,6 +23,7 @@ def struck(self, target):
         if left == 0 and os.environ["FAULT"] == "full":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
         if left == 0:
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored behind a shell's &
             os.kill(os.getpid(), SIGNALS[os.environ["FAULT"]])
     return replace(self, target)
 

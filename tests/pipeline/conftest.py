@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,11 @@ class Project:
         """Clone the committed state, without its cache."""
         subprocess.run(["git", "clone", "-q", str(self.folder), str(folder)], check=True)
         return configured(Project(folder))
+
+
+def hear_ctrl_c():
+    """Be as on a terminal: what a shell starts in the background, as .ci/run does, ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def configured(project):

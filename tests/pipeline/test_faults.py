@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 import yaml
 
-from pipeline.conftest import ROOT
+from pipeline.conftest import ROOT, hear_ctrl_c
 
 pytestmark = pytest.mark.slow
 
@@ -176,7 +176,12 @@ def test_ctrl_c_ends_within_seconds_and_without_a_storm(project, command):
         shutil.rmtree(project.folder / folder)
     with (project.folder / "logs/said").open("w+") as log:
         running = subprocess.Popen(
-            command, cwd=project.folder, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=project.folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=hear_ctrl_c,
         )
         end = time.monotonic() + 300
         while not list((project.folder / "data").glob("encoders/*/*")):

@@ -16,7 +16,7 @@ import pytest
 import trivial
 import yaml
 
-from pipeline.conftest import ROOT, Project, configured
+from pipeline.conftest import ROOT, Project, configured, hear_ctrl_c
 
 pytestmark = pytest.mark.slow
 
@@ -282,11 +282,6 @@ def started(project, *arguments, command=RUN):
             start_new_session=True,
             preexec_fn=hear_ctrl_c,
         )
-
-
-def hear_ctrl_c():
-    """Be as on a terminal: what a shell starts in the background, as .ci/run does, ignores Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def processes():
