@@ -26,7 +26,7 @@ STAGES = {
     "aggregate": 10,
     "draw": 5,
     "robustness": 2,
-    "export": 1,
+    "export": 5,
     "report": 1,
 }
 """Stage to the number of files that it writes, of which the last is struck."""
@@ -38,7 +38,7 @@ def made(project):
     return {
         str(path.relative_to(project.folder)): path.read_bytes()
         for path in paths
-        if path.is_file() and not path.name.startswith(".writing-")
+        if path.is_file() and not any(part.startswith(".writing-") for part in path.parts)
     }
 
 

@@ -52,7 +52,9 @@ def test_a_graph_of_other_weights_is_refused_and_its_own_is_not(name):
     ].data[2] += 1e-3
 
     assert 0 < checking.largest_difference(onnx, model(name), raw, **given) < checking.ALLOWED
-    with pytest.raises(UserError, match=r"differs from the system by \d\.\de-0[345]; expected at most 1\.\de-05"):
+    with pytest.raises(
+        UserError, match=r"differs from the system by \d\.\de-0[345]; expected at most 1\.\de-05"
+    ):
         checking.largest_difference(onnx, other, raw, **given)
 
 

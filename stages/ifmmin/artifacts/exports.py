@@ -12,13 +12,12 @@ Equal results are equal bytes. Written by export.
 """
 
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ifmmin.files import ArtifactError, write_json
+from ifmmin.files import ArtifactError, whole, write_json
 
 CONFIG = "config.json"
 
@@ -51,21 +50,28 @@ def write(
         raise ArtifactError(f"{folder}: is no export; expected one, or nothing. Name another folder.")
     with _whole(folder) as made:
         shutil.copyfile(model, made / "model.safetensors")
-        (made / "model.onnx").write_bytes(onnx)
         write_json(made / CONFIG, config)
         write_json(made / "preprocessor_config.json", preprocessor)
-        (made / "README.md").write_text(card, "utf-8")
-        (made / "LICENSE.md").write_text(licence + "\n", "utf-8")
+        texts = {"README.md": card.encode(), "LICENSE.md": f"{licence}\n".encode()}
+        for name, content in {"model.onnx": onnx, **texts}.items():
+            with whole(made / name) as file:
+                file.write_bytes(content)
 
 
 @contextmanager
 def _whole(folder: Path) -> Iterator[Path]:
-    """Give a folder beside the target, which takes its place when the block ends without an error."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder.parent) as temporary:
-        made = Path(temporary, "new")
-        made.mkdir()
+    """Give a folder beside the target, which takes its place when the block ends without an error.
+
+    What a killed process left there goes.
+    """
+    temporary = folder.with_name(f".writing-{folder.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    made = temporary / "new"
+    made.mkdir(parents=True)
+    try:
         yield made
         if folder.exists():
-            folder.rename(Path(temporary, "old"))
+            folder.rename(temporary / "old")
         made.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
