@@ -42,9 +42,9 @@ def new(tmp_path):
     return make
 
 
-def slowed():
-    """The trivial stages, trainings of which take 1.6 s and write all the while."""
-    return {"train": {**trivial.stages()["train"], "cmd": SLOW}}
+def slowed(times=1):
+    """The trivial stages, trainings of which take 1.6 s, or so many times that, and write all the while."""
+    return {"train": {**trivial.stages()["train"], "cmd": SLOW.replace("sleep 0.2", f"sleep {0.2 * times}")}}
 
 
 def repro(project, *arguments, **options):
@@ -382,7 +382,7 @@ def test_ctrl_c_ends_everything_and_keeps_what_has_finished(new, expected):
 
 
 def test_a_second_driver_is_refused(new):
-    project = new(**slowed())
+    project = new(**slowed(5))
     first = started(project)
     wait_for(lambda: training(project))
 
