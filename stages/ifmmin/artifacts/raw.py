@@ -119,7 +119,7 @@ def read_frames(folder: Path, modality: str, ids: list[str]) -> tuple[list[NDArr
     path = folder / FILES[modality]
     try:
         with _opened(path, modality) as file:
-            return _read_all(file, path, modality, ids)
+            return _read_all(file, path, modality, ids, _names(file, path))
     except ArtifactError as error:
         return [], [str(error)]
 
@@ -189,7 +189,7 @@ def read_some(files: Mapping[str, Path], at_once: int) -> Iterator[dict[str, dic
             frames: dict[str, dict[str, NDArray[np.float32]]] = {m: {} for m in MODALITIES}
             for m, file in opened.items():
                 has = [utterance_id for utterance_id in some if utterance_id in names[m]]
-                arrays, found = _read_all(file, files[m], m, has)
+                arrays, found = _read_all(file, files[m], m, has, names[m])
                 frames[m] = dict(zip(has, arrays, strict=False))
                 faults += found
             if faults:
@@ -198,9 +198,8 @@ def read_some(files: Mapping[str, Path], at_once: int) -> Iterator[dict[str, dic
 
 
 def _read_all(
-    file: h5py.File, path: Path, modality: str, ids: list[str]
+    file: h5py.File, path: Path, modality: str, ids: list[str], names: set[str]
 ) -> tuple[list[NDArray[np.float32]], list[str]]:
-    names = _names(file, path)
     arrays: dict[str, NDArray[np.float32]] = {}
     faults = []
     left = SLACK + CLAIM * path.stat().st_size
