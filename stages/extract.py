@@ -6,12 +6,10 @@ frames by openSMILE, visual ones by a plug-in (--visual), textual ones by a tran
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from ifmmin import entry
+from ifmmin import entry, files
 from ifmmin.artifacts import raw, raw_targets
 from ifmmin.errors import UserError
 from ifmmin.media import extracting, folds, release, transcripts
@@ -48,17 +46,10 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     return args
 
 
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Give a folder to fill, which gets its name when all is in it."""
-    if path.is_file() or (path.is_dir() and any(path.iterdir())):
-        raise UserError(f"{path}: exists; expected the name of a new folder. Name another, or take it away.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".writing-", dir=path.parent) as temporary:
-        folder = Path(temporary, "pack")
-        folder.mkdir()
-        yield folder
-        folder.replace(path)
+def check(out: Path) -> None:
+    """See that the pack has a place to go to, before hours of extraction."""
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise UserError(f"{out}: exists; expected the name of a new folder. Name another, or take it away.")
 
 
 def targets(clips: Sequence[Clip]) -> raw_targets.Targets | None:
@@ -73,7 +64,8 @@ def targets(clips: Sequence[Clip]) -> raw_targets.Targets | None:
 
 def main(argv: Sequence[str]) -> None:
     args = arguments(argv)
-    with new_folder(args.out) as folder:
+    check(args.out)
+    with files.whole_folder(args.out) as folder:
         if args.iemocap:
             clips = release.read(args.iemocap)
         else:

@@ -66,9 +66,7 @@ def model(path: Path, device: Any) -> inference.Model:  # noqa: ANN401 - scripts
     """
     tensors, header = weights.read(path)
     try:
-        system = systems.build(header["system"], start=header["start"], build=header["build"])
-        system.load_state_dict(tensors)
-        return inference.model(str(path), system, device, header)
+        return inference.model(str(path), systems.restore(tensors, header), device, header)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(
             f"{path}: is no model that can be used ({one_line(error)}). Expected what train writes; rerun it."

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from ifmmin.terms import logit_columns
+
 COLDEST, HOTTEST = 0.01, 100.0
 """Between which the temperature is sought; it stays at an end where no finite one is best."""
 BINS = 15
@@ -88,8 +90,7 @@ def fitted(validated: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 def _by_condition(predictions: pd.DataFrame) -> dict[str, tuple[NDArray[np.float64], NDArray[np.int64]]]:
     """Logits (N, classes) and labels (N,) of each condition."""
-    logits = [name for name in predictions.columns if str(name).startswith("logit_")]
     return {
-        str(c): (part[logits].to_numpy(np.float64), part["label"].to_numpy(np.int64))
+        str(c): (part[logit_columns(part.columns)].to_numpy(np.float64), part["label"].to_numpy(np.int64))
         for c, part in predictions.groupby("condition", sort=False)
     }

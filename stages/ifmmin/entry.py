@@ -38,7 +38,8 @@ def run(main: Callable[[Sequence[str]], Mapping[str, Any] | None]) -> None:
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     started = time.perf_counter()
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+    heard = signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    if heard:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         facts = main(sys.argv[1:]) or {}
@@ -52,6 +53,8 @@ def run(main: Callable[[Sequence[str]], Mapping[str, Any] | None]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
+        if heard:  # as before: what libraries do at the end (torch's compiler a whole report) may be cut off
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
         gc.freeze()  # the process ends: no last search for cycles (0.3 s)
 
 

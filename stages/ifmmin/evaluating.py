@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ifmmin.batches import Corpus
 from ifmmin.nn.systems import Prediction
+from ifmmin.terms import LOGIT
 
 
 def tables(
@@ -28,9 +29,7 @@ def tables(
     keys = pd.DataFrame({"utterance_id": corpus.utterance_ids[rows], "label": corpus.y.cpu().numpy()[rows]})
     parts = []
     for condition, prediction in predicted.items():
-        logits = pd.DataFrame(
-            prediction.O.cpu().numpy(), columns=[f"logit_{name}" for name in corpus.classes]
-        )
+        logits = pd.DataFrame(prediction.O.cpu().numpy(), columns=[LOGIT + name for name in corpus.classes])
         part = keys.assign(condition=condition, predicted=logits.to_numpy().argmax(1))
         parts.append(pd.concat([part[["utterance_id", "condition", "label", "predicted"]], logits], axis=1))
     features = [p.H_prime.cpu().numpy() for p in predicted.values() if p.H_prime is not None]

@@ -10,6 +10,7 @@ import errno
 import io
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -65,6 +66,25 @@ def whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give a folder beside the target, which takes its place when the block ends without an error.
+
+    What a killed process left there goes.
+    """
+    temporary = path.with_name(f".writing-{path.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    made = temporary / "new"
+    made.mkdir(parents=True)
+    try:
+        yield made
+        if path.exists():
+            path.rename(temporary / "old")
+        made.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def read_json(path: Path, remedy: str = "Rerun the stage that writes it.") -> dict[str, Any]:

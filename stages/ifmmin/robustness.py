@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ifmmin import averaging
 from ifmmin.averaging import Runs
 from ifmmin.calibration import probabilities
-from ifmmin.terms import FULL, MODALITIES
+from ifmmin.terms import FULL, MODALITIES, logit_columns
 
 Gaps = Mapping[tuple[str, int, int], Mapping[float, pd.DataFrame]]
 """(system, fold, seed) to share of missing frames to predictions."""
@@ -82,11 +82,11 @@ def completed(predictions: pd.DataFrame) -> pd.DataFrame:
     """
     if (predictions["condition"] == FULL).any():
         return predictions
-    logits = [name for name in predictions.columns if str(name).startswith("logit_")]
+    columns = logit_columns(predictions.columns)
     pairs = [predictions[predictions["condition"] == c] for c in PAIRS]
-    mean = np.mean([probabilities(pair[logits]) for pair in pairs], axis=0)
+    mean = np.mean([probabilities(pair[columns]) for pair in pairs], axis=0)
     full = pairs[0].assign(condition=FULL, predicted=mean.argmax(1))
-    full[logits] = np.log(np.maximum(mean, np.finfo(np.float32).tiny))
+    full[columns] = np.log(np.maximum(mean, np.finfo(np.float32).tiny))
     return pd.concat([predictions, full], ignore_index=True)
 
 

@@ -5,6 +5,8 @@ Each is in the order used everywhere.
 Source: paper, sections 1 and 3.3. The released code concatenates [a, t, v]; here it is always a, v, t.
 """
 
+from collections.abc import Iterable
+
 MODALITIES = ("a", "v", "t")
 """Acoustic, visual, textual: the order of every concatenation."""
 
@@ -20,8 +22,16 @@ AVERAGE = "average"
 METRICS = ("wa", "ua")
 """Weighted and unweighted accuracy."""
 
+LOGIT = "logit_"
+"""In a table: before the name of the class whose logit a column holds."""
+
 ROLES = ("train", "validation", "test")
 """What an utterance can be to a fold."""
+
+
+def logit_columns(columns: Iterable[object]) -> list[str]:
+    """Names of those columns of a table that hold logits, in label order."""
+    return [name for name in map(str, columns) if name.startswith(LOGIT)]
 
 
 def braces(condition: str) -> str:

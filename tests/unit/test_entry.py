@@ -1,12 +1,17 @@
 """How a stage starts and ends."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import ingest
 from ifmmin import entry
+
+STAGES = Path(entry.__file__).parents[1]
 
 
 @pytest.fixture
@@ -82,3 +87,31 @@ def test_an_argument_without_brackets_may_not_be_left_out(capsys, argv, missing)
         given(*argv)
 
     assert f"required: {missing}\n" in capsys.readouterr().err
+
+
+def test_ctrl_c_after_the_work_ends_what_libraries_do_last_without_a_word(tmp_path):
+    script = tmp_path / "stages" / "last.py"
+    script.parent.mkdir()
+    script.write_text(
+        "import atexit, time\n"
+        "from ifmmin import entry\n"
+        "atexit.register(lambda: (print('last', flush=True), time.sleep(60)))\n"
+        "entry.run(lambda argv: {})\n",
+        "utf-8",
+    )
+    running = subprocess.Popen(
+        [sys.executable, script],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(STAGES)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert running.stdout.readline() == "last\n"
+
+    running.send_signal(signal.SIGINT)
+
+    assert running.communicate(timeout=30) == ("", "")
+    assert running.returncode == -signal.SIGINT
+    assert (tmp_path / "logs" / "last.json").is_file()

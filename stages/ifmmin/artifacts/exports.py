@@ -12,12 +12,11 @@ Equal results are equal bytes. Written by export.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ifmmin.files import ArtifactError, whole, write_json
+from ifmmin.files import ArtifactError, whole, whole_folder, write_json
 
 CONFIG = "config.json"
 
@@ -48,7 +47,7 @@ def write(
     """
     if folder.exists() and not (folder / CONFIG).is_file() and (folder.is_file() or any(folder.iterdir())):
         raise ArtifactError(f"{folder}: is no export; expected one, or nothing. Name another folder.")
-    with _whole(folder) as made:
+    with whole_folder(folder) as made:
         shutil.copyfile(model, made / "model.safetensors")
         write_json(made / CONFIG, config)
         write_json(made / "preprocessor_config.json", preprocessor)
@@ -56,22 +55,3 @@ def write(
         for name, content in {"model.onnx": onnx, **texts}.items():
             with whole(made / name) as file:
                 file.write_bytes(content)
-
-
-@contextmanager
-def _whole(folder: Path) -> Iterator[Path]:
-    """Give a folder beside the target, which takes its place when the block ends without an error.
-
-    What a killed process left there goes.
-    """
-    temporary = folder.with_name(f".writing-{folder.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    made = temporary / "new"
-    made.mkdir(parents=True)
-    try:
-        yield made
-        if folder.exists():
-            folder.rename(temporary / "old")
-        made.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

@@ -20,6 +20,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ifmmin.files import ArtifactError, read_parquet, write_parquet
+from ifmmin.terms import LOGIT, logit_columns
 
 FIXED = [
     ("share", pa.float64()),
@@ -30,13 +31,13 @@ FIXED = [
 ]
 
 
-def _schema(logits: list[str]) -> pa.Schema:
-    return pa.schema([*FIXED, *((name, pa.float32()) for name in logits)])
+def _schema(columns: list[str]) -> pa.Schema:
+    return pa.schema([*FIXED, *((name, pa.float32()) for name in columns)])
 
 
 def write(path: Path, tables: dict[float, pd.DataFrame], classes: list[str]) -> None:
     """Write predictions by the share of missing frames, after checking them."""
-    schema = _schema([f"logit_{name}" for name in classes])
+    schema = _schema([LOGIT + name for name in classes])
     parts = [table.assign(share=share)[schema.names] for share, table in tables.items()]
     table = pd.concat(parts, ignore_index=True)
     _check(path, table)
@@ -49,15 +50,12 @@ def read(path: Path) -> dict[float, pd.DataFrame]:
     Raises:
         ArtifactError: if a logit is not finite.
     """
-    table, _ = read_parquet(
-        path, lambda names: _schema([name for name in names if name.startswith("logit_")])
-    )
+    table, _ = read_parquet(path, lambda names: _schema(logit_columns(names)))
     _check(path, table)
     parts = table.groupby("share").__iter__()
     return {float(str(share)): part.drop(columns="share") for share, part in parts}
 
 
 def _check(path: Path, table: pd.DataFrame) -> None:
-    logits = table[[name for name in table.columns if name.startswith("logit_")]]
-    if not np.isfinite(logits.to_numpy()).all():
+    if not np.isfinite(table[logit_columns(table.columns)].to_numpy()).all():
         raise ArtifactError(f"{path}: a logit is not finite. Rerun the evaluate stage that writes it.")

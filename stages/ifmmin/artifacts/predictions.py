@@ -24,7 +24,7 @@ import pandera.pandas as pa_
 import pyarrow as pa
 
 from ifmmin.files import ArtifactError, read_parquet, write_parquet
-from ifmmin.terms import CONDITIONS, FULL
+from ifmmin.terms import CONDITIONS, FULL, LOGIT, logit_columns
 
 FIXED = [
     ("utterance_id", pa.string()),
@@ -32,17 +32,16 @@ FIXED = [
     ("label", pa.int64()),
     ("predicted", pa.int64()),
 ]
-PREFIX = "logit_"
 
 
 def _schema(classes: list[str], metadata: Mapping[str, str] | None = None) -> pa.Schema:
     return pa.schema(
-        [*FIXED, *((PREFIX + name, pa.float32()) for name in classes)], metadata=dict(metadata or {})
+        [*FIXED, *((LOGIT + name, pa.float32()) for name in classes)], metadata=dict(metadata or {})
     )
 
 
 def _classes(columns: Sequence[str]) -> list[str]:
-    return [name.removeprefix(PREFIX) for name in columns if name.startswith(PREFIX)]
+    return [name.removeprefix(LOGIT) for name in logit_columns(columns)]
 
 
 def write(path: Path, predictions: pd.DataFrame, classes: list[str], run: Mapping[str, Any]) -> None:
@@ -93,7 +92,7 @@ def read_all(
 
 
 def _checked(path: Path, predictions: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
-    logits = [PREFIX + name for name in classes]
+    logits = [LOGIT + name for name in classes]
     if not logits:
         raise ArtifactError(f"{path}: has no logits. Rerun the evaluate stage that writes it.")
     index = pa_.Check.in_range(0, len(classes) - 1)

@@ -12,7 +12,7 @@ import yaml
 from ifmmin import averaging, calibration
 from ifmmin.errors import UserError
 from ifmmin.exporting.settings import given, sizes
-from ifmmin.terms import AVERAGE, CONDITIONS, FULL, ROLES, braces
+from ifmmin.terms import AVERAGE, CONDITIONS, FULL, LOGIT, ROLES, braces, logit_columns
 
 TEMPLATE = "card.md.jinja"
 METRIC = {"wa": ("accuracy", "WA"), "ua": ("recall", "UA (mean recall of the classes)")}
@@ -80,7 +80,7 @@ def licence(corpus: Mapping[str, Any]) -> str:
 def _check(
     header: Mapping[str, Any], fold: pd.DataFrame, scores: pd.DataFrame, predictions: pd.DataFrame
 ) -> None:
-    classes = [name.removeprefix("logit_") for name in map(str, predictions) if name.startswith("logit_")]
+    classes = [name.removeprefix(LOGIT) for name in logit_columns(predictions.columns)]
     if classes != header["corpus"]["classes"]:
         raise UserError(
             f"predictions: classes are {', '.join(classes)}; the model's are "

@@ -41,3 +41,14 @@ def build(
             given["encoders"].load_state_dict(pretrained)
     system: System = load("systems", name).build(**given, **build)
     return system
+
+
+def restore(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> System:
+    """Build a trained system from what its file holds (artifacts/weights).
+
+    Raises:
+        KeyError, TypeError, ValueError, RuntimeError: if header and tensors are not those of one system.
+    """
+    system = build(header["system"], start=header["start"], build=header["build"])
+    system.load_state_dict(tensors)
+    return system
