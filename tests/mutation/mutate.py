@@ -41,6 +41,8 @@ EQUIVALENT: dict[str, str] = {
     'splitting: set -> list in if name in by_role.get("train", set()):': "none of them, in either",
     'splitting: set -> list in present = set(labels.loc[labels["role"] == role, "label"])': "only asked",
     "calibration: high - low > 1e-09 -> high - low >= 1e-09": "halving never meets the limit itself",
+    "calibration: (expected - target).mean -> (expected - target).sum in if (expected - target).mean() > 0:  "
+    "# slope over 1/T: too sure": "only the sign is asked",
     "calibration: np.bincount(which, weights=right - confidence, minlength=bins) -> "
     "np.bincount(which, weights=right - confidence)": "bins without an utterance add nothing to the sum",
 }

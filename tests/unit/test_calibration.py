@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 
 from ifmmin import calibration
 
@@ -86,16 +87,30 @@ def test_an_edge_belongs_to_the_bin_below_it():
     assert calibration.ece(p, y, bins=1) == pytest.approx(abs(0.5 - 0.7))
 
 
-def test_each_condition_has_its_own_temperature_and_no_answer_changes():
-    tables = []
-    for condition, temperature in {"a": 0.25, "avt": 2.0}.items():
+def tables(temperatures):
+    parts = []
+    for condition, temperature in temperatures.items():
         z, y = sure(4000, temperature)
         columns = {f"logit_{k}": z[:, k] for k in range(z.shape[1])}
-        tables.append(pd.DataFrame({"condition": condition, "label": y, **columns}))
+        parts.append(pd.DataFrame({"condition": condition, "label": y, **columns}))
+    return pd.concat(parts, ignore_index=True)
 
-    found = calibration.fitted(pd.concat(tables, ignore_index=True))
 
-    assert list(found) == ["a", "avt"]
-    assert found["a"]["temperature"] == pytest.approx(4, rel=0.1)
+def test_each_condition_has_its_own_temperature_in_the_order_given():
+    found = calibration.fitted(tables({"v": 0.25, "avt": 2.0}))
+
+    assert list(found) == ["v", "avt"]
+    assert found["v"]["temperature"] == pytest.approx(4, rel=0.1)
     assert found["avt"]["temperature"] == pytest.approx(0.5, rel=0.1)
     assert all(of["ece_after"] < of["ece_before"] / 2 for of in found.values())
+
+
+def test_the_error_before_is_that_of_plain_softmax_and_after_that_of_the_temperature():
+    table = tables({"a": 0.25})
+    z, y = table.filter(like="logit_").to_numpy(), table["label"]
+
+    found = calibration.measured(table, {"a": 3.0})["a"]
+
+    assert found["temperature"] == 3.0
+    assert found["ece_before"] == pytest.approx(calibration.ece(softmax(z, axis=1), y))
+    assert found["ece_after"] == pytest.approx(calibration.ece(softmax(z / 3, axis=1), y))
