@@ -12,7 +12,9 @@ import argparse
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from ifmmin.errors import UserError, one_line
 from ifmmin.terms import CONDITIONS, FULL, MODALITIES
 from ifmmin.training import devices, seeding
 
-AT_ONCE = 1024
+AT_ONCE = 512
 """Utterances read and answered together: memory does not grow with the pack."""
 SHOWN = 10
 CLIP = ("audio", "text", "video")
@@ -88,19 +90,36 @@ def inputs(args: argparse.Namespace) -> Iterator[tuple[inference.Frames, dict[st
         yield frames, extractors
 
 
+def answers(
+    trained: Sequence[inference.Model], args: argparse.Namespace, precision: str, side_by_side: int
+) -> Iterator[pd.DataFrame]:
+    """Yield the table of one batch after another, some of which are answered while others are read.
+
+    Each is answered on one thread: threads that share a product wait for one another, on a busy machine long,
+    and their number changes the last digits.
+    """
+    with ThreadPoolExecutor(side_by_side) as pool:
+        asked: deque[Future[pd.DataFrame]] = deque()
+        for frames, extractors in inputs(args):
+            sizes = {m: next(iter(of.values())).shape[1] for m, of in frames.items() if of}
+            inference.check(trained, sizes, extractors)
+            asked.append(pool.submit(inference.emotions, trained, frames, args.condition, precision))
+            if len(asked) > side_by_side:
+                yield asked.popleft().result()
+        yield from (batch.result() for batch in asked)
+
+
 def main(argv: Sequence[str]) -> dict[str, Any]:
     args = arguments(argv)
     if args.out:
         emotions.check(args.out)
-    device, run = devices.settle(int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
+    device, run = devices.settle(1)
     seeding.start(0)
+    side_by_side = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
     trained = models(args.model, device)
-    parts, began = [], time.perf_counter()
-    for frames, extractors in inputs(args):
-        sizes = {m: next(iter(of.values())).shape[1] for m, of in frames.items() if of}
-        inference.check(trained, sizes, extractors)
-        parts.append(inference.emotions(trained, frames, args.condition, run["precision"]))
-    table, seconds = pd.concat(parts, ignore_index=True), time.perf_counter() - began
+    began = time.perf_counter()
+    table = pd.concat(answers(trained, args, run["precision"], side_by_side), ignore_index=True)
+    seconds = time.perf_counter() - began
     sys.stdout.write(emotions.text(table, SHOWN) + "\n")
     if args.out:
         emotions.write(args.out, table)

@@ -10,8 +10,10 @@ import pytest
 import yaml
 from scipy.special import softmax
 
+import predict
 from conftest import FILES
 from ifmmin.artifacts import weights
+from ifmmin.training import devices, seeding
 
 pytestmark = pytest.mark.slow
 
@@ -87,6 +89,27 @@ def test_files_of_single_modalities_are_read_too(project, gappy):
     said = predicted(project, "--model", model, "--input", f"a={pack / FILES['a']}", f"t={pack / FILES['t']}")
 
     assert said["condition"].to_dict() == {i: c.replace("v", "") for i, c in conditions.items()}
+
+
+def test_neither_batches_nor_threads_change_an_answer(project, gappy, monkeypatch):
+    pack, conditions = gappy
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setattr(predict, "AT_ONCE", 7)
+    seeding.start(0)
+    device, run = devices.settle(1)
+    args = predict.arguments(["--model", "data/models/if_mmin", "--input", str(pack)])
+    trained = predict.models(args.model, device)
+
+    alone, together = (
+        pd.concat(predict.answers(trained, args, run["precision"], threads), ignore_index=True)
+        for threads in (1, 3)
+    )
+
+    pd.testing.assert_frame_equal(alone, together, check_exact=True)
+    assert list(alone["utterance_id"]) == sorted(conditions)
+    whole = predicted(project, "--model", "data/models/if_mmin", "--input", str(pack))
+    p = alone.set_index("utterance_id").filter(like="p_")
+    np.testing.assert_allclose(p, whole.filter(like="p_"), atol=1e-6)
 
 
 def test_a_models_header_says_what_it_was_trained_on(project):

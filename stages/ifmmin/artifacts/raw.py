@@ -10,16 +10,13 @@ extractors names, by modality, what made the frames. Read by ingest; written by 
 A pack is somebody else's data: nothing in it is executed or followed (no links inside a file),
 and ids are compared with names, never joined to paths. All faults are collected and reported at once.
 
-What is read at once may claim SLACK bytes and CLAIM more for each byte of its file: room for padding packed
-by gzip, none for a few bytes that claim terabytes. Reading takes at most 1 GiB of memory, and 128
-bytes for each byte of the file (tests/artifacts/test_hostile.py).
+Reading takes at most 1 GiB of memory, and 128 bytes for each byte of the file
+(tests/artifacts/test_hostile.py).
 
 Source: released code, data/multimodal_miss_dataset.py, and the pack that the MMIN authors published.
 """
 
-import math
 import re
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -30,16 +27,14 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ifmmin.errors import one_line
+from ifmmin import hdf5
+from ifmmin.errors import UserError, one_line
 from ifmmin.files import ArtifactError, read_json, whole, write_json
 from ifmmin.identifiers import is_iemocap
 from ifmmin.terms import MODALITIES
 
 FILES = {"a": "A/comparE.h5", "v": "V/denseface.h5", "t": "L/bert_large.h5"}
 PADDED = ("v", "t")
-SLACK, CLAIM = 1 << 28, 32
-CHUNK = 1 << 13
-"""Bytes that a chunk claims at least: what HDF5 keeps of it in memory."""
 
 IEMOCAP_CLASSES = ("angry", "happy", "neutral", "sad")
 """The pack's column order, by the class totals of IEMOCAP (1103, 1636, 1708, 1084).
@@ -137,9 +132,9 @@ def _opened(path: Path, modality: str) -> h5py.File:
         ) from error
 
 
-def _names(file: h5py.File, path: Path) -> set[str]:
+def _names(file: h5py.File, path: Path) -> dict[str, bool]:
     try:
-        return set(file.keys())
+        return hdf5.listed(file)
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise ArtifactError(f"{path}: lists no data sets ({one_line(error)}). Fetch it again.") from error
 
@@ -183,7 +178,7 @@ def read_some(files: Mapping[str, Path], at_once: int) -> Iterator[dict[str, dic
     with ExitStack() as stack:
         opened = {m: stack.enter_context(_opened(path, m)) for m, path in files.items()}
         names = {m: _names(file, files[m]) for m, file in opened.items()}
-        ids = sorted(set().union(*names.values()), key=str)  # one that is no text is bytes
+        ids = sorted(set().union(*names.values()))
         for first in range(0, len(ids), at_once):
             some, faults = ids[first : first + at_once], []
             frames: dict[str, dict[str, NDArray[np.float32]]] = {m: {} for m in MODALITIES}
@@ -198,19 +193,19 @@ def read_some(files: Mapping[str, Path], at_once: int) -> Iterator[dict[str, dic
 
 
 def _read_all(
-    file: h5py.File, path: Path, modality: str, ids: list[str], names: set[str]
+    file: h5py.File, path: Path, modality: str, ids: Sequence[str], names: Mapping[str, bool]
 ) -> tuple[list[NDArray[np.float32]], list[str]]:
     arrays: dict[str, NDArray[np.float32]] = {}
     faults = []
-    left = SLACK + CLAIM * path.stat().st_size
+    left = hdf5.SLACK + hdf5.CLAIM * path.stat().st_size
     for utterance_id in ids:
         try:
             if utterance_id not in names:
                 raise ArtifactError(f"is missing; the targets name it. Expected frames in {FILES[modality]}")
-            data = _data_set(file, utterance_id)
-            left -= _claim(data, left)
-            arrays[utterance_id] = _trimmed(_finite(data), modality in PADDED)
-        except (ArtifactError, OSError, MemoryError, TypeError, ValueError, RuntimeError, KeyError) as error:
+            x, claim = hdf5.frames(file, utterance_id, names[utterance_id], left)
+            left -= claim
+            arrays[utterance_id] = _trimmed(x, modality in PADDED)
+        except (UserError, OSError, MemoryError, TypeError, ValueError, RuntimeError, KeyError) as error:
             faults.append(f"{path}: utterance {utterance_id!r} {one_line(error)}.")
     width = Counter(x.shape[1] for x in arrays.values()).most_common(1)
     faults += [
@@ -221,89 +216,8 @@ def _read_all(
     return list(arrays.values()), faults
 
 
-def _data_set(file: h5py.File, utterance_id: str) -> h5py.Dataset:
-    """Find one data set, which must lie in this very file, under this one name, and hold numbers [T, D]."""
-    if not _is_text(utterance_id):
-        raise ArtifactError("has no UTF-8 name")
-    if not isinstance(file.get(utterance_id, getlink=True), h5py.HardLink):
-        raise ArtifactError("is a link; links are not followed. Expected a data set in the file itself")
-    data = file[utterance_id]
-    if not isinstance(data, h5py.Dataset):
-        raise ArtifactError("is a group; expected a data set [T, D]")
-    if h5py.h5o.get_info(data.id).rc > 1:
-        raise ArtifactError("shares its data set with another name; expected one of its own")
-    if data.external or data.is_virtual:
-        raise ArtifactError("keeps its values in another file; expected them in this one")
-    if data.dtype.kind not in "fiu":
-        raise ArtifactError(f"has type {data.dtype}; expected numbers")
-    if data.ndim != 2 or 0 in data.shape:
-        raise ArtifactError(
-            f"has shape {list(data.shape)}; expected [T, D] with at least one frame and one column"
-        )
-    return data
-
-
-def _claim(data: h5py.Dataset, left: int) -> int:
-    """Bytes that reading a data set takes, which must not be more than are left."""
-    size = max(4, data.dtype.itemsize)  # float32 is what comes of it
-    claim: int = math.prod(data.shape) * size
-    if data.chunks:
-        chunk = math.prod(data.chunks) * size
-        number = math.prod(-(-n // c) for n, c in zip(data.shape, data.chunks, strict=True))
-        claim = number * max(chunk, CHUNK)
-    if claim > left:
-        raise ArtifactError(
-            f"has shape {list(data.shape)}, {claim} bytes to read; expected at most {left}, since what is "
-            f"read of a file may take {SLACK}, and {CLAIM} for each byte of it"
-        )
-    _check_packing(data)
-    return claim
-
-
-def _check_packing(data: h5py.Dataset) -> None:
-    """Refuse chunks that unpack to more than a chunk: HDF5 unpacks them whole, however much comes out."""
-    settings = data.id.get_create_plist()
-    filters = [settings.get_filter(n)[0] for n in range(settings.get_nfilters())]
-    packers = [f for f in filters if f not in (h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)]
-    if not packers:
-        return
-    most = math.prod(data.chunks) * data.dtype.itemsize + 4  # its checksum may be packed with it
-    if packers == [h5py.h5z.FILTER_LZF] and most < SLACK >> 6:  # it unpacks to < 100 times that
-        if data.id.chunk_iter(lambda chunk: chunk.size > most or None):
-            raise ArtifactError("has a chunk that lzf has made larger; fetch it again")
-        return
-    if packers != [h5py.h5z.FILTER_DEFLATE]:
-        raise ArtifactError("is packed in another way than once by gzip or lzf; expected that, or no packing")
-    plain = 1 << filters.index(h5py.h5z.FILTER_DEFLATE)
-
-    def unpacks(chunk: h5py.h5d.StoreInfo) -> bool | None:
-        packed = data.id.read_direct_chunk(chunk.chunk_offset)[1]
-        try:
-            return len(zlib.decompressobj().decompress(packed, most + 1)) > most or None
-        except zlib.error:
-            return None if chunk.filter_mask & plain else True
-
-    if data.id.chunk_iter(unpacks):
-        raise ArtifactError("has a chunk that gzip cannot unpack, or not within its size; fetch it again")
-
-
-def _finite(data: h5py.Dataset) -> NDArray[np.float32]:
-    """Read numbers, which must be finite."""
-    values = data[()]
-    with np.errstate(over="ignore"):
-        frames: NDArray[np.float32] = values.astype(np.float32)
-    bad = ~np.isfinite(frames)
-    if bad.any():
-        row, column = np.unravel_index(bad.argmax(), bad.shape)
-        raise ArtifactError(
-            f"has {int(bad.sum())} values that are not finite in float32, first {values[row, column]} "
-            f"in frame {row}, column {column}; expected finite numbers"
-        )
-    return frames
-
-
 def _trimmed(frames: NDArray[np.float32], padded: bool) -> NDArray[np.float32]:
-    if not padded:
+    if not padded or frames[-1].any():
         return frames
     filled = np.flatnonzero(frames.any(1))
     return frames[: filled[-1] + 1 if len(filled) else 1]
