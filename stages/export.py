@@ -16,7 +16,7 @@ def main(argv: Sequence[str]) -> dict[str, float]:
     args = entry.arguments(argv, __doc__, *INPUTS, "--out")
     tensors, header = weights.read(args.model)
     sizes, given = settings.sizes(header), settings.given(header)
-    system = systems.restore(tensors, header)
+    system = systems.restore(str(args.model), tensors, header)
     onnx = graph.traced(system, sizes=sizes, **given)
     index, frames, _ = features.read(args.features)
     tried = checking.utterances(index, frames, sizes)

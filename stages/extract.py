@@ -65,7 +65,7 @@ def targets(clips: Sequence[Clip]) -> raw_targets.Targets | None:
 def main(argv: Sequence[str]) -> None:
     args = arguments(argv)
     check(args.out)
-    with files.whole_folder(args.out) as folder:
+    with files.whole_folder(args.out, over=False) as folder:
         if args.iemocap:
             clips = release.read(args.iemocap)
         else:

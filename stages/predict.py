@@ -6,15 +6,13 @@
 
 A folder of models answers together, by the mean of their probabilities: data/models/if_mmin is an ensemble
 over folds and seeds. A pack needs no targets; its HDF5 files hold a data set [T, D] for each utterance.
+OMP_NUM_THREADS batches are answered at once, else one on each core; no answer depends on it.
 """
 
 import argparse
-import os
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +20,12 @@ import pandas as pd
 
 from ifmmin import entry, inference, systems
 from ifmmin.artifacts import emotions, raw, weights
-from ifmmin.errors import UserError, one_line
+from ifmmin.errors import UserError
 from ifmmin.terms import CONDITIONS, FULL, MODALITIES
 from ifmmin.training import devices, seeding
 
 AT_ONCE = 512
-"""Utterances read and answered together: memory does not grow with the pack."""
+"""Utterances read and answered together."""
 SHOWN = 10
 CLIP = ("audio", "text", "video")
 
@@ -61,18 +59,9 @@ def models(paths: Sequence[Path], device: Any) -> list[inference.Model]:  # noqa
 
 
 def model(path: Path, device: Any) -> inference.Model:  # noqa: ANN401 - scripts know no torch
-    """Load a model.
-
-    Raises:
-        UserError: if the file holds none.
-    """
+    """Load a model."""
     tensors, header = weights.read(path)
-    try:
-        return inference.model(str(path), systems.restore(tensors, header), device, header)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(
-            f"{path}: is no model that can be used ({one_line(error)}). Expected what train writes; rerun it."
-        ) from error
+    return inference.model(str(path), systems.restore(str(path), tensors, header), device, header)
 
 
 def inputs(args: argparse.Namespace) -> Iterator[tuple[inference.Frames, dict[str, str]]]:
@@ -90,35 +79,25 @@ def inputs(args: argparse.Namespace) -> Iterator[tuple[inference.Frames, dict[st
         yield frames, extractors
 
 
-def answers(
-    trained: Sequence[inference.Model], args: argparse.Namespace, precision: str, side_by_side: int
-) -> Iterator[pd.DataFrame]:
-    """Yield the table of one batch after another, some of which are answered while others are read.
-
-    Each is answered on one thread: threads that share a product wait for one another, on a busy machine long,
-    and their number changes the last digits.
-    """
-    with ThreadPoolExecutor(side_by_side) as pool:
-        asked: deque[Future[pd.DataFrame]] = deque()
-        for frames, extractors in inputs(args):
-            sizes = {m: next(iter(of.values())).shape[1] for m, of in frames.items() if of}
-            inference.check(trained, sizes, extractors)
-            asked.append(pool.submit(inference.emotions, trained, frames, args.condition, precision))
-            if len(asked) > side_by_side:
-                yield asked.popleft().result()
-        yield from (batch.result() for batch in asked)
+def batches(trained: Sequence[inference.Model], args: argparse.Namespace) -> Iterator[inference.Frames]:
+    """Yield frames of utterances that the models can read."""
+    for frames, extractors in inputs(args):
+        sizes = {m: next(iter(of.values())).shape[1] for m, of in frames.items() if of}
+        inference.check(trained, sizes, extractors)
+        yield frames
 
 
 def main(argv: Sequence[str]) -> dict[str, Any]:
     args = arguments(argv)
     if args.out:
         emotions.check(args.out)
-    device, run = devices.settle(1)
+    threads = devices.side_by_side()
+    device, run = devices.settle(threads)
     seeding.start(0)
-    side_by_side = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
     trained = models(args.model, device)
     began = time.perf_counter()
-    table = pd.concat(answers(trained, args, run["precision"], side_by_side), ignore_index=True)
+    parts = inference.side_by_side(trained, batches(trained, args), args.condition, run["precision"], threads)
+    table = pd.concat(parts, ignore_index=True)
     seconds = time.perf_counter() - began
     sys.stdout.write(emotions.text(table, SHOWN) + "\n")
     if args.out:

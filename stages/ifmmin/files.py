@@ -69,22 +69,43 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, *, over: bool) -> Iterator[Path]:
     """Give a folder beside the target, which takes its place when the block ends without an error.
 
-    What a killed process left there goes.
+    Args:
+        path: final path; an empty folder may be there.
+        over: whether a full one may be there too, which is replaced. Then what a killed process left beside
+            it goes, but for an old target that had not been replaced: it comes back.
+
+    Raises:
+        ArtifactError: if somebody else writes there, or has written in the meantime.
     """
+    path = path.resolve()
     temporary = path.with_name(f".writing-{path.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    made = temporary / "new"
+    made, old = temporary / "new", temporary / "old"
+    if over:
+        _cleared(temporary, old, path)
+    elif temporary.exists():
+        raise ArtifactError(
+            f"{temporary}: exists; another process writes there, or was killed. Wait for it, or take it away."
+        )
     made.mkdir(parents=True)
     try:
         yield made
-        if path.exists():
-            path.rename(temporary / "old")
-        made.rename(path)
+        if over and path.exists():
+            path.rename(old)
+        try:
+            made.rename(path)
+        except OSError as error:
+            raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _cleared(temporary, old, path)
+
+
+def _cleared(temporary: Path, old: Path, path: Path) -> None:
+    if old.exists() and not path.exists():
+        old.rename(path)
+    shutil.rmtree(temporary, ignore_errors=True)
 
 
 def read_json(path: Path, remedy: str = "Rerun the stage that writes it.") -> dict[str, Any]:

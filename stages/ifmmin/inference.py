@@ -1,6 +1,9 @@
 """Emotions of new utterances, each from whatever modalities it has, by one trained model or several."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 
 from ifmmin.batches import Corpus
 from ifmmin.calibration import probabilities
-from ifmmin.errors import UserError
+from ifmmin.errors import UserError, one_line
 from ifmmin.nn.sequences import Sequences
 from ifmmin.nn.systems import System
 from ifmmin.terms import MODALITIES, braces
@@ -18,6 +21,9 @@ from ifmmin.training.prediction import predict
 
 AUTO = "auto"
 """In place of a condition: all modalities that an utterance has."""
+
+WAITING = 1 << 28
+"""Bytes of frames that are read before they are answered."""
 
 Frames = Mapping[str, Mapping[str, NDArray[np.float32]]]
 """Modality to utterance id to frames [T, D], unscaled."""
@@ -42,25 +48,52 @@ class Model(NamedTuple):
     device: torch.device
     sizes: Mapping[str, int]
     classes: Sequence[str]
-    scaling: tuple[NDArray[np.float32], NDArray[np.float32]]
+    scaling: tuple[NDArray[np.float32], ...]
     temperatures: Mapping[str, float]
     extractors: Mapping[str, str]
 
 
 def model(name: str, system: System, device: torch.device, header: Mapping[str, Any]) -> Model:
-    """Put a model together from its network and the header of its file (artifacts/weights)."""
-    start, corpus, calibration = header["start"], header["corpus"], header["calibration"]
-    scaling = [np.asarray(header["scaling"][key], np.float32) for key in ("mean", "std")]
-    return Model(
-        name,
-        system.to(device),
-        device,
-        start["sizes"] if "sizes" in start else start["encoders"]["sizes"],
-        corpus["classes"],
-        (scaling[0], scaling[1]),
-        {c: of["temperature"] for c, of in calibration.items()},
-        corpus.get("extractors", {}),
-    )
+    """Put a model together from its network and the header of its file (artifacts/weights).
+
+    Raises:
+        UserError: if the header does not say what the model's use takes.
+    """
+    try:
+        start, corpus = header["start"], header["corpus"]
+        with np.errstate(over="ignore"):  # what overflows is not finite
+            scaling = tuple(np.asarray(header["scaling"][key], np.float32) for key in ("mean", "std"))
+        made = Model(
+            name,
+            system.to(device),
+            device,
+            dict(start["sizes"] if "sizes" in start else start["encoders"]["sizes"]),
+            list(corpus["classes"]),
+            scaling,
+            {c: float(of["temperature"]) for c, of in header["calibration"].items()},
+            dict(corpus.get("extractors", {})),
+        )
+        fault = _fault(made, start["n_classes"])
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
+        fault = f"{type(error).__name__}: {one_line(error)}"
+    if fault:
+        raise UserError(
+            f"{name}: is no model that can be used ({fault}). Expected what train writes; rerun it."
+        )
+    return made
+
+
+def _fault(of: Model, n_classes: int) -> str:
+    """What is wrong with a model's settings; empty where nothing is."""
+    mean, deviation = of.scaling
+    rules = {
+        "classes": len(of.classes) == n_classes and all(isinstance(name, str) for name in of.classes),
+        "scaling": mean.shape == deviation.shape == (of.sizes["a"],)
+        and bool(np.isfinite(mean).all() and np.isfinite(deviation).all() and (deviation > 0).all()),
+        "calibration": all(0 < T < math.inf for T in of.temperatures.values()),
+        "extractors": all(isinstance(x, str) for x in of.extractors.values()),
+    }
+    return ", ".join(f"its {part} cannot be" for part, good in rules.items() if not good)
 
 
 def check(models: Sequence[Model], sizes: Mapping[str, int], extractors: Mapping[str, str]) -> None:
@@ -151,6 +184,39 @@ def emotions(models: Sequence[Model], frames: Frames, condition: str, precision:
     return pd.concat(parts).sort_values("utterance_id", ignore_index=True)
 
 
+def side_by_side(
+    models: Sequence[Model], batches: Iterable[Frames], condition: str, precision: str, threads: int
+) -> Iterator[pd.DataFrame]:
+    """Answer one batch after another, some of them while others are read.
+
+    Each is answered on one thread: threads that share a product wait for one another, on a busy machine long,
+    and their number changes the last digits.
+
+    Args:
+        models: checked to agree.
+        batches: what there is of some utterances each; WAITING bytes of them are in memory at most, beside
+            one.
+        condition: as in emotions.
+        precision: as in emotions.
+        threads: batches answered at once.
+
+    Yields:
+        What `emotions` says of each, in their order.
+    """
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    asked: deque[tuple[int, Future[pd.DataFrame]]] = deque()
+    try:
+        for frames in batches:
+            size = sum(x.nbytes for of in frames.values() for x in of.values())
+            asked.append((size, pool.submit(emotions, models, frames, condition, precision)))
+            del frames
+            while len(asked) > threads or sum(held for held, _ in asked) > WAITING:
+                yield asked.popleft()[1].result()
+        yield from (answer.result() for _, answer in asked)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def _sequences(frames: Mapping[str, NDArray[np.float32]], ids: Sequence[str]) -> Sequences:
     arrays = [frames[utterance_id] for utterance_id in ids]
     lengths = torch.tensor([len(x) for x in arrays])
@@ -173,7 +239,7 @@ def _probabilities(
     y, rows = torch.zeros(len(ids), dtype=torch.int64, device=of.device), {"test": torch.arange(len(ids))}
     corpus = Corpus(there, y, rows, np.array(ids, object), list(of.classes))
     predicted, _ = predict(of.system, corpus, "test", [c], precision)
-    if c not in predicted:
+    if c not in predicted or c not in of.temperatures:
         raise UserError(
             f"{of.name}: has one network for each condition and none for {braces(c)}; expected fewer "
             "modalities. Choose some by --condition."

@@ -39,3 +39,11 @@ def test_the_first_are_printed_in_percent_and_the_others_counted():
     assert lines[2].split() == ["x_2", "avt", "angry", "90.0", "%", "10.0", "%"]
     assert lines[3:] == ["... and 1 more"]
     assert emotions.text(TOLD, 3).splitlines()[3].split()[-2:] == ["87.7", "%"]
+
+
+@pytest.mark.parametrize("p", [[0.5, 0.6], [1.5, -0.5], [float("nan"), 1.0]])
+def test_what_is_no_probability_is_not_written(tmp_path, p):
+    with pytest.raises(ArtifactError, match="probabilities are none; expected 0 to 1, with a sum of 1"):
+        emotions.write(tmp_path / "e.csv", TOLD.assign(p_angry=p[0], p_sad=p[1]))
+
+    assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import pytest
 import samples
+import torch
 from hostile import (
     CSVS,
     HDF5S,
@@ -33,6 +34,8 @@ from hostile import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import models
+import predict
 from conftest import ROOT, make_pack
 from ifmmin import params, presets
 from ifmmin.artifacts import (
@@ -102,6 +105,7 @@ READERS = {
     "table1.csv": lambda path: tables.read(path, "table"),
     "paper.csv": published.read,
     "weights.safetensors": weights.read,
+    "model.safetensors": lambda path: predict.model(path, torch.device("cpu")).temperatures,
     "params.yaml": lambda path: params.read(path, "K", "systems", "train"),
     "preset.yaml": laid,
     "pack/pack.json": lambda path: f"{ingested(path.parent)} {predicted(path.parent)}",
@@ -144,6 +148,8 @@ def whole(tmp_path_factory):
     shutil.copy(ROOT / "params.yaml", folder / "params.yaml")
     shutil.copy(ROOT / "presets" / "demonstration.yaml", folder / "preset.yaml")
     make_pack(folder / "pack").write()
+    trained = models.model("if_mmin").state_dict()
+    weights.write(folder / "model.safetensors", trained, models.header("if_mmin"))
     (folder / "pack" / "pack.json").write_text('{"name": "λ", "extractors": {"a": "x"}}', "utf-8")
     return folder
 

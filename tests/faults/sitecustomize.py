@@ -12,21 +12,30 @@ from pathlib import Path
 
 SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "int": signal.SIGINT}
 left = int(os.environ.get("FAULT_AT", "0"))
-replace = Path.replace
+replace, rename = Path.replace, Path.rename
 
 
-def struck(self, target):
-    """Strike once, else do as before."""
+def strike(path, target):
+    """Strike once."""
     global left
-    if self.name.startswith(".writing-") and Path(sys.argv[0]).parent.name == "stages":
+    if ".writing-" in str(path) and Path(sys.argv[0]).parent.name == "stages":
         left -= 1
         if left == 0 and os.environ["FAULT"] == "full":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
         if left == 0:
             signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored behind a shell's &
             os.kill(os.getpid(), SIGNALS[os.environ["FAULT"]])
-    return replace(self, target)
+
+
+def of(act):
+    """Strike, else do as before."""
+
+    def struck(self, target):
+        strike(self, target)
+        return act(self, target)
+
+    return struck
 
 
 if "FAULT" in os.environ:
-    Path.replace = struck
+    Path.replace, Path.rename = of(replace), of(rename)

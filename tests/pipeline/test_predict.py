@@ -12,8 +12,9 @@ from scipy.special import softmax
 
 import predict
 from conftest import FILES
+from ifmmin import inference
 from ifmmin.artifacts import weights
-from ifmmin.training import devices, seeding
+from ifmmin.training import devices
 
 pytestmark = pytest.mark.slow
 
@@ -95,21 +96,43 @@ def test_neither_batches_nor_threads_change_an_answer(project, gappy, monkeypatc
     pack, conditions = gappy
     monkeypatch.chdir(project.folder)
     monkeypatch.setattr(predict, "AT_ONCE", 7)
-    seeding.start(0)
     device, run = devices.settle(1)
     args = predict.arguments(["--model", "data/models/if_mmin", "--input", str(pack)])
     trained = predict.models(args.model, device)
 
-    alone, together = (
-        pd.concat(predict.answers(trained, args, run["precision"], threads), ignore_index=True)
-        for threads in (1, 3)
-    )
+    def told(threads):
+        batches = predict.batches(trained, args)
+        return pd.concat(inference.side_by_side(trained, batches, "auto", run["precision"], threads))
 
-    pd.testing.assert_frame_equal(alone, together, check_exact=True)
-    assert list(alone["utterance_id"]) == sorted(conditions)
+    pd.testing.assert_frame_equal(told(1), told(3), check_exact=True)
+    said = told(2).set_index("utterance_id")
+    assert list(said.index) == sorted(conditions)
     whole = predicted(project, "--model", "data/models/if_mmin", "--input", str(pack))
-    p = alone.set_index("utterance_id").filter(like="p_")
-    np.testing.assert_allclose(p, whole.filter(like="p_"), atol=1e-6)
+    np.testing.assert_allclose(said.filter(like="p_"), whole.filter(like="p_"), atol=1e-6)
+
+
+def test_an_export_answers_as_the_model_that_it_was_made_of(project):
+    about = yaml.safe_load(project.read("dvc.yaml"))["artifacts"]["if_mmin"]
+
+    said = [
+        predicted(project, "--model", model, "--input", "data/raw/embedded")
+        for model in (about["path"], "data/models/if_mmin/1-0.safetensors")
+    ]
+
+    pd.testing.assert_frame_equal(*said, check_exact=True)
+
+
+def test_a_pack_without_an_utterance_and_a_wrong_number_of_threads_are_a_sentence_each(project):
+    given = ("--model", "data/models/if_mmin", "--input", "a=nobody.h5")
+    with h5py.File(project.folder / "nobody.h5", "w"):
+        pass
+
+    empty = project.run(*PREDICT, *given, check=False)
+    threads = project.run(*PREDICT, *given, check=False, OMP_NUM_THREADS="many")
+
+    assert empty.stderr == "nobody.h5: no utterance; expected one data set for each. Name another.\n"
+    assert "OMP_NUM_THREADS is 'many'; expected a number from 1. Unset it, or set it so.\n" in threads.stderr
+    assert (empty.returncode, threads.returncode) == (1, 1)
 
 
 def test_a_models_header_says_what_it_was_trained_on(project):

@@ -1,5 +1,7 @@
 """Device and precision from the environment."""
 
+import os
+
 import pytest
 import torch
 
@@ -97,3 +99,24 @@ def test_bf16_on_a_processor_without_it_is_refused(monkeypatch):
 
     with pytest.raises(UserError, match="IFMMIN_PRECISION is 'bf16', for which this processor"):
         devices.settle(1)
+
+
+def test_as_many_batches_are_answered_as_the_environment_says_else_as_there_are_cores(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("IFMMIN_DEVICE", "cpu")
+    assert devices.side_by_side() == len(os.sched_getaffinity(0))
+
+    for stated in ("3", "3,2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", stated)
+        assert devices.side_by_side() == 3
+
+    monkeypatch.setattr(devices, "device", lambda: torch.device("cuda"))
+    assert devices.side_by_side() == 1
+
+
+@pytest.mark.parametrize("stated", ["0", "-1", "many", "²", "1.5"])
+def test_what_is_no_number_of_threads_is_named(monkeypatch, stated):
+    monkeypatch.setenv("OMP_NUM_THREADS", stated)
+
+    with pytest.raises(UserError, match=f"OMP_NUM_THREADS is '{stated}'; expected a number from 1"):
+        devices.side_by_side()

@@ -1,6 +1,7 @@
 """How an artifact reaches the disk."""
 
 import re
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -34,6 +35,90 @@ def test_an_error_leaves_the_old_file_and_no_new_one(tmp_path):
 
     assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
     assert (tmp_path / "x.txt").read_text("utf-8") == "old"
+
+
+def fill(folder, content, over=True):
+    with files.whole_folder(folder, over=over) as made:
+        (made / "x.txt").write_text(content, "utf-8")
+
+
+def contents(folder):
+    return {str(p.relative_to(folder)): p.read_text("utf-8") for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_folder_takes_the_place_of_an_older_one(tmp_path):
+    fill(tmp_path / "deep" / "f", "old")
+    (tmp_path / "deep" / "f" / "more.txt").touch()
+
+    fill(tmp_path / "deep" / "f", "new")
+
+    assert contents(tmp_path) == {"deep/f/x.txt": "new"}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+@pytest.mark.parametrize("nth", [1, 2])
+def test_wherever_the_exchange_of_folders_breaks_one_of_the_two_is_there(tmp_path, monkeypatch, error, nth):
+    """The first renaming takes the old folder away, the second brings the new one."""
+    fill(tmp_path / "f", "old")
+    rename, calls = Path.rename, []
+
+    def broken(self, target):
+        calls.append(self)
+        if len(calls) == nth:
+            raise error
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", broken)
+    with pytest.raises(error):
+        fill(tmp_path / "f", "new")
+
+    assert contents(tmp_path) == {"f/x.txt": "old"}
+
+
+def test_a_folder_that_others_fill_meanwhile_is_left_alone(tmp_path):
+    def both():
+        with files.whole_folder(tmp_path / "f", over=False) as made:
+            (made / "x.txt").write_text("ours", "utf-8")
+            (tmp_path / "f").mkdir()
+            (tmp_path / "f" / "x.txt").write_text("theirs", "utf-8")
+
+    with pytest.raises(OSError, match="not empty"):
+        both()
+
+    assert contents(tmp_path) == {"f/x.txt": "theirs"}
+
+
+def test_a_folder_that_others_are_writing_is_refused(tmp_path):
+    with files.whole_folder(tmp_path / "f", over=False) as made:
+        (made / "x.txt").write_text("first", "utf-8")
+        with pytest.raises(ArtifactError, match=r"\.writing-f: exists; another process writes there"):
+            fill(tmp_path / "f", "second", over=False)
+
+    assert contents(tmp_path) == {"f/x.txt": "first"}
+
+
+@pytest.mark.parametrize("name", [".", "../f"])
+def test_the_folder_that_one_is_in_can_be_filled(tmp_path, monkeypatch, name):
+    (tmp_path / "f").mkdir()
+    monkeypatch.chdir(tmp_path / "f")
+
+    fill(Path(name), "new", over=False)
+
+    assert contents(tmp_path) == {"f/x.txt": "new"}
+
+
+def test_what_a_kill_between_the_two_renamings_left_comes_back(tmp_path):
+    (tmp_path / ".writing-f" / "old").mkdir(parents=True)
+    (tmp_path / ".writing-f" / "old" / "x.txt").write_text("old", "utf-8")
+
+    def fail():
+        with files.whole_folder(tmp_path / "f", over=True):
+            raise RuntimeError("no new one")
+
+    with pytest.raises(RuntimeError, match="no new one"):
+        fail()
+
+    assert contents(tmp_path) == {"f/x.txt": "old"}
 
 
 def test_json_has_sorted_keys_unless_told_otherwise(tmp_path):

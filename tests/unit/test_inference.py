@@ -1,9 +1,13 @@
 """Emotions of utterances with whatever modalities they have, by systems whose answer is known by hand."""
 
+import threading
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
 
+import models
 from ifmmin import inference
 from ifmmin.errors import UserError
 from ifmmin.nn.systems import Prediction
@@ -138,3 +142,118 @@ def test_models_and_frames_that_do_not_go_together_are_refused():
         UserError, match=r"was trained on frames of a made by x 1; the input's were made by x 2"
     ):
         inference.check([model(a="x 1")], {"a": 2}, {"a": "x 2"})
+
+
+def told(parts):
+    return [utterance_id for part in parts for utterance_id in part["utterance_id"]]
+
+
+def test_batches_are_answered_in_their_order_each_on_one_thread():
+    class Slow(Sums):
+        """Answers the first batch last."""
+
+        second, counts = threading.Event(), []
+
+        def encode(self, x):
+            self.counts.append((threading.get_ident(), torch.get_num_threads()))
+            if float(x["a"].frames[0, 0]) == 1:
+                assert self.second.wait(20), "nothing else was answered meanwhile"
+            self.second.set()
+            return super().encode(x)
+
+    batches = [frames(a={name: (x, 1)}) for name, x in (("p", 1), ("q", 2), ("r", 3))]
+
+    parts = inference.side_by_side([model(Slow())], batches, "auto", "float32", 2)
+
+    assert told(parts) == ["p", "q", "r"]
+    assert {number for _, number in Slow.counts} == {1}
+    assert len({thread for thread, _ in Slow.counts}) == 2
+
+
+@pytest.mark.parametrize(("waiting", "ahead"), [(1 << 28, 3), (30, 1), (0, 0)])
+def test_few_batches_are_read_before_they_are_answered(monkeypatch, waiting, ahead):
+    """Three of 24 bytes at most with three threads, one where 30 bytes may wait."""
+    monkeypatch.setattr(inference, "WAITING", waiting)
+    read = 0
+
+    def batches():
+        nonlocal read
+        for read in range(1, 9):
+            yield frames(a={f"u{read}": (1, 3)})
+
+    most = 0
+    for answered, _ in enumerate(inference.side_by_side([model()], batches(), "auto", "float32", 3), 1):
+        most = max(most, read - answered)
+
+    assert most == ahead
+
+
+def test_a_fault_in_one_batch_ends_all_and_what_is_not_begun_never_begins():
+    class Counted(Sums):
+        begun = 0
+
+        def encode(self, x):
+            Counted.begun += 1
+            return super().encode(x)
+
+    silent = frames(a={"p": (0, 1)})
+    batches = [silent, *(frames(a={f"u{k}": (1, 1)}) for k in range(100))]
+
+    with pytest.raises(UserError, match="utterance 'p' has no modality"):
+        list(inference.side_by_side([model(Counted())], batches, "auto", "float32", 2))
+
+    assert Counted.begun < 10
+
+
+def with_part(path, value):
+    """A model's header with one part replaced, or taken away."""
+    header = deepcopy(models.header("if_mmin"))
+    *way, last = path.split(".")
+    inner = header
+    for key in way:
+        inner = inner[key]
+    if value is None:
+        del inner[last]
+    else:
+        inner[last] = value
+    return header
+
+
+def test_a_model_has_what_its_header_says():
+    made = inference.model("m", models.model("if_mmin"), CPU, models.header("if_mmin"))
+
+    assert (made.sizes, made.classes, made.extractors) == (models.SIZES, models.CLASSES, {})
+    np.testing.assert_array_equal(made.scaling[0], np.float32(models.SCALING["mean"]))
+    assert made.temperatures["a"] == 0.7
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("corpus.classes", ["x", "y", "z"], "its classes cannot be"),
+        ("corpus.classes", [1, 2, 3, 4], "its classes cannot be"),
+        ("corpus", [], "TypeError"),
+        ("corpus.extractors", "x", "ValueError"),
+        ("corpus.extractors", {"a": 1}, "its extractors cannot be"),
+        ("calibration", [], "AttributeError"),
+        ("calibration.a.temperature", 0, "its calibration cannot be"),
+        ("calibration.a.temperature", float("nan"), "its calibration cannot be"),
+        ("calibration.a.temperature", float("inf"), "its calibration cannot be"),
+        ("calibration.a.temperature", None, "KeyError: 'temperature'"),
+        ("scaling.std", [0.0] * 5, "its scaling cannot be"),
+        ("scaling.mean", [1e39] * 5, "its scaling cannot be"),
+        ("scaling.mean", [1.0], "its scaling cannot be"),
+        ("scaling", None, "KeyError: 'scaling'"),
+        ("start.encoders", 3, "TypeError"),
+    ],
+)
+def test_a_header_that_would_give_silent_nonsense_is_refused(path, value, said):
+    with pytest.raises(UserError, match=rf"^m: is no model that can be used \({said}"):
+        inference.model("m", models.model("if_mmin"), CPU, with_part(path, value))
+
+
+def test_a_condition_without_a_temperature_is_not_answered():
+    lacking = model()._replace(temperatures={"v": 1.0})
+
+    with pytest.raises(UserError, match=r"none for \{a\}"):
+        inference.emotions([lacking], frames(a={"p": (1, 1)}), "auto", "float32")

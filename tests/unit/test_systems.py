@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+import models
 from conftest import ENCODERS, SIZES, SYSTEM
 from ifmmin import systems
 from ifmmin.errors import UserError
@@ -32,16 +33,53 @@ def test_a_trained_system_comes_back_from_its_file_with_all_its_weights(new_enco
     header = {"system": "if_mmin", "start": start, "build": BUILD}
     trained = systems.build("if_mmin", start=start, build=BUILD, pretrained=new_encoders(seed=5).state_dict())
 
-    restored = systems.restore(trained.state_dict(), header)
+    restored = systems.restore("m", trained.state_dict(), header)
 
     for name, value in trained.state_dict().items():
         assert torch.equal(restored.state_dict()[name], value)
 
 
-def test_weights_of_another_system_are_no_system():
-    start = {"n_classes": 4, "encoders": {**ENCODERS, "sizes": SIZES}}
-    trained = systems.build("if_mmin", start=start, build=BUILD)
-    few = dict(list(trained.state_dict().items())[1:])
+def test_every_system_comes_back_though_its_weights_are_counted():
+    for name in models.STARTS:
+        trained = models.model(name).state_dict()
 
-    with pytest.raises(RuntimeError, match="Missing key"):
-        systems.restore(few, {"system": "if_mmin", "start": start, "build": BUILD})
+        restored = systems.restore("m", trained, models.header(name)).state_dict()
+
+        assert all(torch.equal(restored[key], value) for key, value in trained.items())
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "said"),
+    [
+        ("build", {}, "missing"),
+        ("build", [], ""),
+        ("build", {**models.IF_MMIN, "autoencoder": [10**9, 5]}, "its settings ask for|can't allocate"),
+        ("build", {**models.IF_MMIN, "autoencoder": [10**19, 5]}, ""),
+        ("build", {**models.IF_MMIN, "M": 10**9}, "its settings ask for more weights than it has"),
+        ("build", {**models.IF_MMIN, "classifier": [7, 5]}, "size mismatch"),
+        ("build", {**models.IF_MMIN, "dropout": 7}, "dropout"),
+        ("start", {}, ""),
+        ("start", {**models.INVARIANT, "n_classes": 10**9}, "its settings ask for more weights"),
+        ("start", {**models.INVARIANT, "n_classes": "four"}, ""),
+        ("system", "mmin", ""),
+        ("system", "..if_mmin", "No module"),
+        ("system", 3, "has no file"),
+        ("system", None, ""),
+    ],
+)
+def test_settings_that_the_weights_do_not_bear_out_are_refused_at_once(part, value, said):
+    header = {**models.header("if_mmin"), part: value}
+
+    with pytest.raises(UserError, match=rf"^m: is no model that can be used \(.*({said})"):
+        systems.restore("m", models.model("if_mmin").state_dict(), header)
+
+
+def test_weights_that_are_not_all_its_own_are_no_system():
+    trained = models.model("if_mmin").state_dict()
+    first, *_ = trained
+
+    with pytest.raises(UserError, match="Unexpected key"):
+        systems.restore("m", {**trained, "more": torch.zeros(1)}, models.header("if_mmin"))
+    others = {("other" if name == first else name): x for name, x in trained.items()}
+    with pytest.raises(UserError, match="Missing key"):
+        systems.restore("m", others, models.header("if_mmin"))

@@ -12,6 +12,7 @@ One row for each utterance, sorted by its id. Written by predict.
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -33,7 +34,10 @@ def check(path: Path) -> None:
 
 
 def write(path: Path, emotions: pd.DataFrame) -> None:
-    """Write them."""
+    """Write them, after checking that probabilities are some."""
+    p = emotions.iloc[:, 3:].to_numpy(float)
+    if not (((p >= 0) & (p <= 1)).all() and np.allclose(p.sum(1), 1)):
+        raise ArtifactError(f"{path}: probabilities are none; expected 0 to 1, with a sum of 1. Train anew.")
     if path.suffix == ".csv":
         write_csv(path, emotions)
         return

@@ -47,7 +47,7 @@ def write(
     """
     if folder.exists() and not (folder / CONFIG).is_file() and (folder.is_file() or any(folder.iterdir())):
         raise ArtifactError(f"{folder}: is no export; expected one, or nothing. Name another folder.")
-    with whole_folder(folder) as made:
+    with whole_folder(folder, over=True) as made:
         shutil.copyfile(model, made / "model.safetensors")
         write_json(made / CONFIG, config)
         write_json(made / "preprocessor_config.json", preprocessor)

@@ -179,6 +179,9 @@ def read_some(files: Mapping[str, Path], at_once: int) -> Iterator[dict[str, dic
         opened = {m: stack.enter_context(_opened(path, m)) for m, path in files.items()}
         names = {m: _names(file, files[m]) for m, file in opened.items()}
         ids = sorted(set().union(*names.values()))
+        if not ids:
+            where = ", ".join(map(str, files.values()))
+            raise ArtifactError(f"{where}: no utterance; expected one data set for each. Name another.")
         for first in range(0, len(ids), at_once):
             some, faults = ids[first : first + at_once], []
             frames: dict[str, dict[str, NDArray[np.float32]]] = {m: {} for m in MODALITIES}
@@ -220,7 +223,7 @@ def _trimmed(frames: NDArray[np.float32], padded: bool) -> NDArray[np.float32]:
     if not padded or frames[-1].any():
         return frames
     filled = np.flatnonzero(frames.any(1))
-    return frames[: filled[-1] + 1 if len(filled) else 1]
+    return frames[: filled[-1] + 1 if len(filled) else 1].copy()  # the padding goes
 
 
 def write(

@@ -9,11 +9,19 @@ ifmmin.nn.systems.System.
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from ifmmin.errors import UserError, one_line
 from ifmmin.loading import load
 from ifmmin.nn.encoders import Encoders
 from ifmmin.nn.systems import System
+
+FAULTS = (
+    ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, MemoryError, RuntimeError,
+    TypeError, ValueError,
+)  # fmt: skip
+"""What building a system from the settings of another, or of none, ends in."""
 
 
 def build(
@@ -43,12 +51,33 @@ def build(
     return system
 
 
-def restore(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> System:
+def restore(name: str, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> System:
     """Build a trained system from what its file holds (artifacts/weights).
 
+    Args:
+        name: of the file, for the user.
+        tensors: its weights.
+        header: system, start and build, which are believed in nothing that the weights do not bear out.
+
     Raises:
-        KeyError, TypeError, ValueError, RuntimeError: if header and tensors are not those of one system.
+        UserError: if they are not those of one system.
     """
-    system = build(header["system"], start=header["start"], build=header["build"])
-    system.load_state_dict(tensors)
+    left = sum(tensor.numel() for tensor in tensors.values())
+
+    def count(module: nn.Module, part: str, parameter: nn.Parameter | None) -> None:
+        nonlocal left
+        left -= 0 if parameter is None else parameter.numel()
+        if left < 0:
+            raise ValueError(f"its settings ask for more weights than it has, in {part}")
+
+    watch = register_module_parameter_registration_hook(count)  # before the parameter takes memory
+    try:
+        system = build(header["system"], start=header["start"], build=header["build"])
+        system.load_state_dict(tensors)
+    except FAULTS as error:
+        raise UserError(
+            f"{name}: is no model that can be used ({one_line(error)}). Expected what train writes; rerun it."
+        ) from error
+    finally:
+        watch.remove()
     return system

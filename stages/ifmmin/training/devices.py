@@ -65,6 +65,22 @@ def has_bf16() -> bool:
     return True
 
 
+def side_by_side() -> int:
+    """Batches to answer at once: OMP_NUM_THREADS, else one for each core of this process; one on a GPU.
+
+    Raises:
+        UserError: if the variable is no number of threads.
+    """
+    # Of nested loops it may name several: the outermost counts.
+    stated = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if stated and not (stated.isascii() and stated.isdecimal() and int(stated)):
+        raise UserError(f"OMP_NUM_THREADS is {stated!r}; expected a number from 1. Unset it, or set it so.")
+    if device().type != "cpu":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return int(stated or cores or 1)
+
+
 def settle(threads: int) -> tuple[torch.device, dict[str, Any]]:
     """Settle where and how precisely this process computes.
 
