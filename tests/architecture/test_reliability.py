@@ -1,11 +1,13 @@
 """The page of what can be relied on names tests that there are."""
 
 import ast
+import math
 import re
 
 import pytest
 
 from architecture.project import ROOT, tree
+from pipeline import test_faults as faults
 
 PAGE = (ROOT / "docs/reliability.md").read_text("utf-8")
 TABLES = [
@@ -24,5 +26,27 @@ def test_a_claim_is_held_by_a_test_that_there_is(claim):
         assert not name or name in functions
 
 
-def test_all_four_tables_are_read():
-    assert len(TABLES) == PAGE.count("held by") == 4
+def test_all_six_tables_are_read():
+    assert len(TABLES) == PAGE.count("| held by |") == 6
+
+
+def cases(test):
+    """How often pytest runs a test."""
+    return math.prod(len(mark.args[1]) for mark in test.pytestmark if mark.name == "parametrize")
+
+
+def test_the_readme_counts_the_faults_that_are_tried():
+    rows = re.findall(
+        r"^\|.*\| (\d+) \| (\d+) \| (\d+) \| `?t", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE
+    )
+    spoiled = 2 * cases(faults.test_an_artifact_that_is_gone_or_cut_short_in_the_workspace)
+    spoiled += 2 + cases(faults.test_a_lock_that_is_broken_is_said_and_git_has_it)  # cache, checkpoint
+    tried = [
+        len(faults.FAULTS) * cases(faults.test_a_stage_that_is_struck_while_it_writes),
+        cases(faults.test_a_disk_that_is_really_full_or_may_not_be_written),
+        spoiled,
+        cases(faults.test_a_signal_ends_all_within_seconds_and_without_a_storm),
+    ]
+
+    assert [int(row[0]) for row in rows[:4]] == tried
+    assert all(int(n) == int(survived) + int(lost) for n, survived, lost in rows)

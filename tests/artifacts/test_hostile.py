@@ -176,6 +176,11 @@ def crashes(read, path, contents):
     }
 
 
+def beside(path, folder):
+    """All that lies around a file, with its bytes."""
+    return {p: p.is_file() and p.read_bytes() for p in folder.parent.rglob("*") if p != path}
+
+
 @pytest.mark.parametrize(
     ("act", "end"),
     [
@@ -204,10 +209,10 @@ def test_a_sample_is_read(folder, name):
 @every_reader
 def test_seeds_end_in_a_result_or_a_sentence(folder, name):
     path = folder / name
-    before = {p for p in folder.parent.rglob("*") if p != path}
+    before = beside(path, folder)
 
     assert crashes(READERS[name], path, parquets() if name in PARQUETS else SEEDS[path.suffix]) == {}
-    assert {p for p in folder.parent.rglob("*") if p != path} == before
+    assert beside(path, folder) == before
 
 
 @pytest.mark.parametrize("make", [long_words, billions])
@@ -231,11 +236,13 @@ def test_a_data_set_ends_in_frames_or_a_sentence(folder, seed):
         del file[ONE]
         HDF5S[seed](file, ONE)
 
+    before = beside(path, folder)
     ends = [fenced(lambda f=f: f(folder / "pack"), path.stat().st_size) for f in (ingested, predicted)]
 
     assert ends[0].startswith("refused"), ends
     assert ONE in ends[0]
     assert not any(end.startswith("crash") for end in ends), ends
+    assert beside(path, folder) == before
 
 
 @pytest.mark.parametrize("packing", ["gzip", "lzf"])
@@ -299,9 +306,11 @@ def test_damaged_samples_end_in_a_result_or_a_sentence(folder, name):
             if sentence(error) is None:
                 raise
 
+    before = beside(path, folder)
     end = fenced(lambda: attack() or "held", len(sample), 3 * SECONDS + EXAMPLES)
 
     assert end == "held", end
+    assert beside(path, folder) == before
 
 
 # Nothing executed, nothing elsewhere touched.

@@ -41,8 +41,9 @@ CHANGES: dict[str, dict[str, int]] = {
 }
 ENVIRONMENT = {"IFMMIN_DEVICE": "cpu", "IFMMIN_PRECISION": "float32", "OMP_WAIT_POLICY": "passive"}
 """Threads that wait asleep: on a busy machine the others would wait for them, awake."""
-HEAD = """| system | changed | files | weights | logits | predictions that differ |
-| --- | --- | --- | --- | --- | --- |
+HEAD = """| system | changed | numbers | weights, largest relative difference of a tensor | \
+logits, largest difference | predictions that differ |
+|---|---|---|---|---|---|
 """
 
 
@@ -164,9 +165,9 @@ def main() -> None:
 
 def line(system: str, change: str, found: Difference) -> str:
     """Print a difference as a line of the table."""
-    files = "equal" if found.files else "other"
+    numbers = "other" if found.weights or found.logits else "equal"
     sizes = f"{found.weights:.0e} | {found.logits:.0e} | {found.predictions:.1%}"
-    return f"| {system} | {change} | {files} | {sizes} |\n"
+    return f"| {system} | {change} | {numbers} | {sizes} |\n"
 
 
 if __name__ == "__main__":

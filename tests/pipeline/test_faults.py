@@ -30,6 +30,8 @@ STAGES = {
     "report": 1,
 }
 """Stage to the number of names that it gives, of which the last is struck."""
+FAULTS = {"kill": "", "term": "", "int": "", "full": "No space left on device."}
+"""What strikes, and what is said of it."""
 
 
 def made(project):
@@ -71,10 +73,7 @@ def survives(project, expected, done, sentence=""):
 def test_a_stage_that_is_struck_while_it_writes(project, stage):
     """Before its last file has its name: the others are there."""
     expected = made(project)
-    faults = {"kill": "", "int": "", "full": "No space left on device."}
-    if stage.startswith("train"):
-        faults["term"] = ""  # to Python, as kill: it has no handler
-    for fault, sentence in faults.items():
+    for fault, sentence in FAULTS.items():
         strike = {"FAULT": fault, "FAULT_AT": str(STAGES[stage]), "PYTHONPATH": str(ROOT / "tests/faults")}
         survives(project, expected, forced(project, stage, check=False, **strike), sentence)
 
@@ -190,8 +189,9 @@ def test_a_lock_that_is_broken_is_said_and_git_has_it(project, content):
     mended(project, expected)
 
 
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("command", [["dvc", "repro"], [sys.executable, "stages/run.py", "-j", "2"]])
-def test_ctrl_c_ends_within_seconds_and_without_a_storm(project, command):
+def test_a_signal_ends_all_within_seconds_and_without_a_storm(project, command, sent):
     expected = made(project)
     for folder in ("data/encoders", "data/models", "data/predictions", ".dvc/cache"):
         shutil.rmtree(project.folder / folder)
@@ -210,7 +210,7 @@ def test_ctrl_c_ends_within_seconds_and_without_a_storm(project, command):
             time.sleep(0.05)
 
         began = time.monotonic()
-        os.killpg(running.pid, signal.SIGINT)
+        os.killpg(running.pid, sent)
         status = running.wait(20)
 
         log.seek(0)
