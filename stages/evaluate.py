@@ -22,7 +22,8 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     seeding.start(0)
     fold, scaling = folds.read(args.fold), scalings.read(args.scaling)
     corpus = batches.corpus(*features.read(args.features), fold, scaling, device)
-    system = systems.restore(str(args.model), tensors, header).to(device)
+    named = {**header, "system": args.system}  # another system's weights do not fit it
+    system = systems.restore(str(args.model), tensors, named).to(device)
     how = {"role": "test", "conditions": (*CONDITIONS, FULL), "precision": run["precision"]}
     table, H_prime = evaluating.tables(prediction.predict(system, corpus, **how)[0], corpus, "test")
     poorer = {share: batches.with_gaps(corpus, "test", share, args.seed) for share in batches.SHARES}

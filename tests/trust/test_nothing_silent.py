@@ -64,6 +64,19 @@ def test_evaluate_refuses_any_weight_that_is_not_finite(stages, pack_of, name):
         run.path(name, "weights").write_bytes(kept)
 
 
+def test_evaluate_refuses_the_model_of_another_system_under_a_systems_name(stages, pack_of):
+    run = stages().corpus(pack_of()).make("mctn")
+    target = run.path("late_fusion_ceiling", "weights")
+    target.parent.mkdir(exist_ok=True)
+    run.path("mctn", "weights").rename(target)
+
+    with pytest.raises(UserError) as refused:
+        run.evaluate("late_fusion_ceiling")
+
+    assert "is no model that can be used" in said(refused)
+    assert not run.path("late_fusion_ceiling", "predictions").exists()
+
+
 @pytest.mark.parametrize("name", small.ALL)
 def test_a_training_whose_frames_are_not_finite_stops_with_loss_epoch_and_step(stages, pack_of, name):
     """Ingest refuses such a pack; here they reach the features behind its back."""
