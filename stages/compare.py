@@ -5,6 +5,8 @@ the workspace is compared with it. Prints a table for each other one and writes 
 ablations/. Predictions that are not here are fetched from the DVC remote.
 """
 
+import ifmmin  # noqa: F401, I001 - refuses an old Python before the imports below fail on it
+
 import argparse
 import shlex
 import sys
@@ -17,13 +19,12 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from ifmmin import contrast, entry
+from ifmmin import contrast, entry, project
 from ifmmin.artifacts import ablations, features, folds, predictions
 from ifmmin.averaging import Runs
 from ifmmin.errors import UserError, one_line
 from ifmmin.presets import flat
 
-ROOT = Path(__file__).parents[1]
 WORKSPACE = "workspace"
 MAKERS = ("split", "configure")
 """Stages that read what predictions depend on."""
@@ -41,7 +42,7 @@ class Revision:
 
         self.name, self._folder = name, folder
         try:
-            self._files = DVCFileSystem(str(ROOT), rev=None if name == WORKSPACE else name)
+            self._files = DVCFileSystem(str(project.root()), rev=None if name == WORKSPACE else name)
             self._files.ls("")
         except (DvcException, RevError) as error:
             raise UserError(
@@ -115,15 +116,16 @@ def main(argv: Sequence[str]) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("revisions", nargs="+", metavar="REV")
-    parser.add_argument("--out", type=Path, default=ROOT / "ablations", help="folder for the tables")
+    parser.add_argument("--out", type=Path, help="folder for the tables (default: ablations of the project)")
     args = parser.parse_args(argv)
+    out = args.out or project.root() / "ablations"
     names = args.revisions if len(args.revisions) > 1 else [*args.revisions, WORKSPACE]
     with tempfile.TemporaryDirectory() as folder:
         reference, *others = (Revision(name, Path(folder, str(n))) for n, name in enumerate(names))
         for other in others:
             text, table = compared(reference, other)
             sys.stdout.write(text + "\n")
-            ablations.write(args.out, f"{reference.name}..{other.name}", table, text)
+            ablations.write(out, f"{reference.name}..{other.name}", table, text)
 
 
 if __name__ == "__main__":

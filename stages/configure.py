@@ -1,6 +1,7 @@
-"""Reads params.yaml and writes the settings of each system and kind of pretraining.
+"""Reads params.yaml, the whole of it, and refuses it with what dvc.yaml and the file system tell of it.
 
-They are files apart, so that a parameter retrains its readers alone.
+Writes the settings of each system and kind of pretraining, in files apart, so that a parameter retrains its
+readers alone; and a file that ingest depends on, so that nothing runs before params.yaml is checked.
 """
 
 import inspect
@@ -8,12 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from ifmmin import entry, params, schema
-from ifmmin.artifacts import configs
+from ifmmin import entry, params, planning, schema
+from ifmmin.artifacts import configs, raw
 from ifmmin.loading import load
 
 SHARED = ("lambda1", "lambda2", "K", "M")
-PARAMS = (*SHARED, "systems", "pretrainings", "model", "pretrain", "train")
+CHECKED = ("corpus", "folds", "seeds", "rows", "split", "comparison")
+PARAMS = (*CHECKED, *SHARED, "systems", "pretrainings", "model", "pretrain", "train")
 Config = dict[str, dict[str, Any]]
 GIVEN = ("condition", "encoders", "n_classes", "sizes")
 
@@ -63,9 +65,13 @@ def resolved(settings: Mapping[str, Any], where: object) -> Iterator[tuple[str, 
 
 
 def main(argv: Sequence[str]) -> None:
-    args = entry.arguments(argv, __doc__, "--params", "--out")
-    for name, _, config in resolved(params.read(args.params, *PARAMS), args.params):
+    args = entry.arguments(argv, __doc__, "--params", "--pipeline", "--out", "--checked")
+    settings = params.read(args.params, *PARAMS)
+    if faults := planning.faults(settings, args.pipeline, raw.FILES.values()):
+        raise params.ParamsError("\n".join(faults))
+    for name, _, config in resolved(settings, args.params):
         configs.write(args.out / f"{name}.json", config)
+    configs.write_checked(args.checked, settings["corpus"])
 
 
 if __name__ == "__main__":

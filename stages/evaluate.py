@@ -17,21 +17,28 @@ OUTPUTS = ("--predictions", "--invariants", "--gaps")
 
 def main(argv: Sequence[str]) -> dict[str, Any]:
     args = entry.arguments(argv, __doc__, *INPUTS, *OUTPUTS)
-    tensors, header = weights.read(args.model)
+    run_of = {"fold": folds.number(args.fold), "seed": args.seed}
+    source = {"system": args.system, **run_of}
+    tensors, header = weights.read(args.model, **source)
     device, run = devices.settle(header["fit"]["threads"])
     seeding.start(0)
     fold, scaling = folds.read(args.fold), scalings.read(args.scaling)
     corpus = batches.corpus(*features.read(args.features), fold, scaling, device)
-    named = {**header, "system": args.system}  # another system's weights do not fit it
-    system = systems.restore(str(args.model), tensors, named).to(device)
+    system = systems.restore(str(args.model), tensors, header).to(device)
     how = {"role": "test", "conditions": (*CONDITIONS, FULL), "precision": run["precision"]}
     table, H_prime = evaluating.tables(prediction.predict(system, corpus, **how)[0], corpus, "test")
-    poorer = {share: batches.with_gaps(corpus, "test", share, args.seed) for share in batches.SHARES}
+    seed = seeding.of_fold(**run_of)
+    poorer = {share: batches.with_gaps(corpus, "test", share, seed) for share in batches.SHARES}
     said = {share: prediction.predict(system, of, **how)[0] for share, of in poorer.items()}
     missing = {share: evaluating.tables(said[share], of, "test")[0] for share, of in poorer.items()}
-    made = {"trained": header["run"], "evaluated": run, **{k: header[k] for k in ("pretrained", "collapsed")}}
+    made = {
+        **source,
+        "trained": header["run"],
+        "evaluated": run,
+        **{k: header[k] for k in ("pretrained", "collapsed")},
+    }
     predictions.write(args.predictions, table, corpus.classes, made)
-    gaps.write(args.gaps, missing, corpus.classes)
+    gaps.write(args.gaps, missing, corpus.classes, source)
     invariants.write(args.invariants, table[["utterance_id", "condition"]].iloc[: len(H_prime)], H_prime)
     return run
 

@@ -22,8 +22,12 @@ def main(argv: Sequence[str]) -> None:
         raise ArtifactError("\n".join(faults))
     for m, (arrays, _) in read.items():
         features.write_frames(args.out, m, arrays)
-    index = indexing.index(targets.labels, {m: [len(x) for x in arrays] for m, (arrays, _) in read.items()})
-    features.write_tables(args.out, index, indexing.pack_folds(targets.folds), corpus)
+    index = indexing.index(targets.labels, {m: arrays for m, (arrays, _) in read.items()})
+    folds = indexing.pack_folds(targets.folds)
+    features.write_tables(args.out, index, folds, corpus)
+    sizes = {m: arrays[0].shape[1] for m, (arrays, _) in read.items()}
+    for sentence in indexing.summary(index, folds, sizes, targets.n_classes):
+        entry.log.info("%s", sentence)
 
 
 if __name__ == "__main__":

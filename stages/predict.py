@@ -5,9 +5,12 @@
     python stages/predict.py --model MODEL --audio clip.wav --text "..." --encoder FOLDER
 
 A folder of models answers together, by the mean of their probabilities: data/models/if_mmin is an ensemble
-over folds and seeds. A pack needs no targets; its HDF5 files hold a data set [T, D] for each utterance.
+over folds and seeds. All must be of one system. A pack needs no targets; its HDF5 files hold a data set
+[T, D] for each utterance.
 OMP_NUM_THREADS batches are answered at once, else one on each core; no answer depends on it.
 """
+
+import ifmmin  # noqa: F401, I001 - refuses an old Python before the imports below fail on it
 
 import argparse
 import sys
@@ -41,6 +44,11 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
         parser.add_argument(name, type=kind, help="of one clip (needs requirements-media.txt)")
     parser.add_argument("--encoder", type=Path, help="folder of the text encoder, for --text")
     parser.add_argument("--visual", default="mini_xception", help="face network, for --video")
+    parser.add_argument(
+        "--any-extractor",
+        action="store_true",
+        help="answer although another extractor made the frames; each answer carries a warning",
+    )
     parser.add_argument("--condition", choices=(inference.AUTO, *CONDITIONS, FULL), default=inference.AUTO)
     parser.add_argument("--out", type=Path, help="where to write: .parquet or .csv")
     args = parser.parse_args(argv)
@@ -55,7 +63,9 @@ def models(paths: Sequence[Path], device: Any) -> list[inference.Model]:  # noqa
     found = [file for path in paths for file in folders.get(path, [path])]
     if not found:
         raise UserError(f"{paths[0]}: holds no model; expected .safetensors files. Check --model.")
-    return [model(path, device) for path in found]
+    loaded = [model(path, device) for path in found]
+    inference.check_ensemble(loaded)
+    return loaded
 
 
 def model(path: Path, device: Any) -> inference.Model:  # noqa: ANN401 - scripts know no torch
@@ -79,11 +89,14 @@ def inputs(args: argparse.Namespace) -> Iterator[tuple[inference.Frames, dict[st
         yield frames, extractors
 
 
-def batches(trained: Sequence[inference.Model], args: argparse.Namespace) -> Iterator[inference.Frames]:
-    """Yield frames of utterances that the models can read."""
+def batches(
+    trained: Sequence[inference.Model], args: argparse.Namespace, doubts: set[str]
+) -> Iterator[inference.Frames]:
+    """Yield frames of utterances that the models can read, and collect what makes their answers doubtful."""
     for frames, extractors in inputs(args):
         sizes = {m: next(iter(of.values())).shape[1] for m, of in frames.items() if of}
-        inference.check(trained, sizes, extractors)
+        doubt = inference.check_frames(trained, sizes, extractors, any_extractor=args.any_extractor)
+        doubts |= {doubt} - {""}
         yield frames
 
 
@@ -96,8 +109,12 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     seeding.start(0)
     trained = models(args.model, device)
     began = time.perf_counter()
-    parts = inference.side_by_side(trained, batches(trained, args), args.condition, run["precision"], threads)
+    doubts: set[str] = set()
+    frames = batches(trained, args, doubts)
+    parts = inference.side_by_side(trained, frames, args.condition, run["precision"], threads)
     table = pd.concat(parts, ignore_index=True)
+    if doubts:
+        table = table.assign(warning=f"other extractor: {'; '.join(sorted(doubts))}")
     seconds = time.perf_counter() - began
     sys.stdout.write(emotions.text(table, SHOWN) + "\n")
     if args.out:

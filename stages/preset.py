@@ -1,25 +1,27 @@
-"""Lays presets/<name>.yaml over params.yaml, keeping its comments.
+"""Lays presets/<name>.yaml over params.yaml; comments and the keys that the preset does not name stay.
 
 To use one: `python stages/preset.py paper`, then `dvc repro`.
 """
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-from ifmmin import entry, presets
-
-FOLDER = Path(__file__).parents[1] / "presets"
+from ifmmin import entry, presets, project
 
 
 def main(argv: Sequence[str]) -> None:
-    known = sorted(path.stem for path in FOLDER.glob("*.yaml"))
-    parser = argparse.ArgumentParser(description=__doc__)
+    root = project.root()
+    folder, params = root / "presets", root / "params.yaml"
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("name", choices=known, help="a file of the folder presets, without its ending")
-    parser.add_argument("--params", type=Path, default=FOLDER.with_name("params.yaml"))
     args = parser.parse_args(argv)
 
-    presets.apply(args.params, FOLDER / f"{args.name}.yaml")
+    changed, untouched = presets.apply(params, folder / f"{args.name}.yaml")
+    entry.log.info("params.yaml: preset %s, %d values changed", args.name, changed)
+    entry.log.info("left as they are: %s", ", ".join(untouched))
 
 
 if __name__ == "__main__":

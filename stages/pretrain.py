@@ -16,7 +16,8 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     config = configs.read(args.config)
     settings = loop.Settings(**config["fit"])
     device, run = devices.settle(settings.threads)
-    seeding.start(args.seed)
+    source = {"fold": folds.number(args.fold), "seed": args.seed}
+    seeding.start(seed := seeding.of_fold(**source))
     fold, scaling = folds.read(args.fold), scalings.read(args.scaling)
     corpus = batches.corpus(*features.read(args.features), fold, scaling, device)
     given = {"sizes": corpus.sizes(), "n_classes": len(corpus.classes)}
@@ -25,11 +26,11 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
         f"pretrain-{args.kind}-{args.history.stem}",
         {**entry.given(args, INPUTS), **run, "on": devices.model(device)},
     )
-    how = {"seed": args.seed, "precision": run["precision"], "checkpoint": checkpoint}
+    how = {"seed": seed, "precision": run["precision"], "checkpoint": checkpoint}
     with entry.progress(f"pretrain {args.kind} {args.history.stem}", settings.epochs) as on_epoch:
         fitted = loop.fit(network, corpus, settings, **how, on_epoch=on_epoch)
     header = {"encoders": network.encoders.settings, **config, "run": run, "collapsed": fitted.collapsed}
-    weights.write(args.encoders, network.encoders.state_dict(), {"kind": args.kind, **header})
+    weights.write(args.encoders, network.encoders.state_dict(), {"kind": args.kind, **source, **header})
     histories.write(args.history, fitted.history)
     checkpoint.remove()
     return run

@@ -3,6 +3,8 @@
 They are of each stage's last run on this machine; what came from the cache cost nothing and has no record.
 """
 
+import ifmmin  # noqa: F401, I001 - refuses an old Python before the imports below fail on it
+
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,22 +14,21 @@ from rich.console import Console
 from rich.table import Table
 from ruamel.yaml import YAML
 
-from ifmmin import costs, entry
+from ifmmin import costs, entry, project
 from ifmmin.artifacts import records
 from ifmmin.errors import UserError
-
-ROOT = Path(__file__).parents[1]
 
 
 def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--logs", type=Path, default=ROOT / "logs")
-    parser.add_argument("--pipeline", type=Path, default=ROOT / "dvc.yaml")
+    parser.add_argument("--logs", type=Path, help="folder of the records (default: logs of the project)")
     args = parser.parse_args(argv)
-    stages = YAML(typ="safe", pure=True).load(args.pipeline.read_text("utf-8"))["stages"]
-    summary = costs.summed(records.read(args.logs), stages)
+    root = project.root()
+    logs = args.logs or root / "logs"
+    stages = YAML(typ="safe", pure=True).load((root / "dvc.yaml").read_text("utf-8"))["stages"]
+    summary = costs.summed(records.read(logs), stages)
     if summary.empty:
-        raise UserError(f"{args.logs}: no record of a stage; expected those of a run. Run dvc repro.")
+        raise UserError(f"{logs}: no record of a stage; expected those of a run. Run dvc repro.")
     table = Table(
         box=box.SIMPLE_HEAD,
         title=f"{summary['runs'].sum()} stages, {summary['seconds'].sum():.0f} s",

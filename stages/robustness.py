@@ -18,7 +18,9 @@ def main(argv: Sequence[str]) -> None:
     settings, corpus = params.read(args.params, *PARAMS), features.read_corpus(args.features)
     keys = list(product(settings["rows"], settings["folds"], settings["seeds"]))
     runs, _ = predictions.read_all(args.predictions, keys)
-    missing = {(s, f, n): gaps.read(args.gaps / s / f"{f}-{n}.parquet") for s, f, n in keys}
+    missing = {
+        (s, f, n): gaps.read(args.gaps / s / f"{f}-{n}.parquet", system=s, fold=f, seed=n) for s, f, n in keys
+    }
     table = robustness.curves(robustness.scores(runs, missing, len(corpus["classes"])))
     curves.write(args.csv, table)
     images.write(args.figure, figures.robustness(table))

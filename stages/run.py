@@ -9,6 +9,7 @@ python stages/run.py --slurm slurm.yaml -j 20         # workers in 20 jobs of a 
 import logging
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,11 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from ifmmin import entry, params
+from ifmmin import entry, params, planning, project
+from ifmmin.artifacts.raw import FILES
 from ifmmin.errors import UserError, one_line
 from ifmmin.parallel import clusters, interrupts, locks, options
 from ifmmin.parallel.display import Display, log_of
-from ifmmin.parallel.driving import Driver, Estimates
+from ifmmin.parallel.driving import Driver, Estimates, rehearsed
 from ifmmin.parallel.supervising import Job
 from ifmmin.parallel.working import THREADS
 
@@ -41,15 +43,13 @@ class Workspace:
 
     def __init__(self, threads: int) -> None:
         """Open the project of the current folder; `threads` are those of a stage."""
-        from dvc.exceptions import NotDvcRepoError
         from dvc.repo import Repo
 
         for name in ("dvc", "dvc_data", "dvc_objects"):  # whose bars would run into the display
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        try:
+        with _expecting("a git repository, which a downloaded ZIP is not: clone the project with git"):
             self.repo = Repo(_wait_for_lock=True)
-        except NotDvcRepoError as error:
-            raise UserError(f"{one_line(error)}. Run it in the project's folder.") from error
+            self.repo.scm  # noqa: B018 - whether there is one
         self.root, self.tmp = Path(self.repo.root_dir), Path(self.repo.tmp_dir)
         self.logs = self.root / "logs"
         self.tokens = self.tmp / "running"
@@ -82,28 +82,31 @@ class Workspace:
         Raises:
             UserError: if DVC cannot read the project, or make out a target.
         """
-        from dvc.exceptions import DvcException
         from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
 
         with self._locked():
-            try:
+            with _expecting("a project that `dvc status` can read"):
                 graph = get_active_graph(self.repo.index.graph)
-            except DvcException as error:
-                raise UserError(
-                    f"{one_line(error)}. Expected a project that `dvc status` can read."
-                ) from error
-            try:
+            with _expecting("targets as for dvc repro (`dvc stage list`)"):
                 chosen = collect_stages(self.repo, list(targets) or ["dvc.yaml"])
-            except DvcException as error:
-                raise UserError(
-                    f"{one_line(error)}. Expected targets as for dvc repro (`dvc stage list`)."
-                ) from error
             steps = plan_repro(graph, chosen)
         self._stages = {stage.addressing: stage for stage in steps}
         return {
             name: {need.addressing for need in graph.successors(stage)} & self._stages.keys()
             for name, stage in self._stages.items()
         }
+
+    def needed(self, targets: Sequence[str]) -> dict[Path, str]:
+        """What the stages of the targets read and no stage makes: path to the first stage that reads it."""
+        self.plan(targets)
+        made = {Path(out.fs_path) for stage in self.repo.index.stages for out in stage.outs}
+        found: dict[Path, str] = {}
+        for name, stage in self._stages.items():
+            for dep in stage.deps:
+                path = Path(dep.fs_path)
+                if not any(out in (path, *path.parents) or path in out.parents for out in made):
+                    found.setdefault(Path(dep.def_path), name)
+        return found
 
     def changed(self, name: str) -> bool:
         """Whether a stage's command, code, inputs, params or outputs have changed, or are just changing."""
@@ -136,7 +139,7 @@ class Workspace:
 
     def _fault(self, name: str, error: Exception) -> Literal["failed"]:
         """Write into the log of a stage what DVC, or the system, says of it."""
-        with self._log(name).open("a", encoding="utf-8") as log:
+        with log_of(self.logs, name).open("a", encoding="utf-8") as log:
             log.write(f"{one_line(error)}\n")
         return "failed"
 
@@ -146,7 +149,7 @@ class Workspace:
         stage = self._stages[name]
         if not stage.changed():
             return "unchanged"
-        self._log(name).unlink(missing_ok=True)
+        log_of(self.logs, name).unlink(missing_ok=True)
         if not stage.cmd or stage.frozen or stage.is_import:  # nothing that a worker could do
             stage.reproduce()
             if stage.is_data_source:
@@ -181,20 +184,17 @@ class Workspace:
         )
         self._held[name] = held
 
-    def _log(self, name: str) -> Path:
-        return log_of(self.logs, name)
-
     def _job(self, name: str) -> Job:
         stage = self._stages[name]
         commands = stage.cmd if isinstance(stage.cmd, list) else stage.cmd.splitlines()
         script = Path(commands[0].partition(".py")[0]).name
         environment = {
-            "DVC_ROOT": str(self.root),
+            entry.ROOT: str(self.root),
             "DVC_STAGE": name,
             **dict.fromkeys(THREADS, str(self._threads)),
             **{key: os.environ[key] for key in PASSED_ON if key in os.environ},
         }
-        log, token, attempt = str(self._log(name)), str(self._token(name)), uuid.uuid4().hex
+        log, token, attempt = str(log_of(self.logs, name)), str(self._token(name)), uuid.uuid4().hex
         return Job(name, commands, stage.wdir, environment, log, token, attempt, script in GPU_SCRIPTS)
 
     def finish(self, name: str, *, good: bool) -> bool:
@@ -255,6 +255,17 @@ class Workspace:
         self.repo.scm_context.track_file(os.path.relpath(path))
 
 
+@contextmanager
+def _expecting(what: str) -> Iterator[None]:
+    """Turn what DVC says into one sentence, with what was expected."""
+    from dvc.exceptions import DvcException
+
+    try:
+        yield
+    except DvcException as error:
+        raise UserError(f"{one_line(error)}. Expected {what}.") from error
+
+
 @dataclass
 class Lock:
     """A dvc.lock: as it was before this driver, as this driver wrote it last, and the stages laid over it."""
@@ -268,37 +279,46 @@ def _lockfile(stage: Any) -> Path:  # noqa: ANN401 - DVC's classes are for Works
     return Path(stage.dvcfile.path).with_suffix(".lock")
 
 
-def rehearse(workspace: Workspace, targets: Sequence[str], display: Display) -> None:
-    """Say which stages would run: those that have changed, and those that need them."""
-    would: set[str] = set()
-    plan = workspace.plan(targets)
-    for name, needs in plan.items():
-        if needs & would or workspace.changed(name):
-            would.add(name)
-            display.say(f"would run {name}")
-    display.say(f"{len(would)} of {len(plan)} stages would run or be restored", "bold")
+def entered() -> dict[str, Any]:
+    """Go to the project's folder, where the record of this run is kept too, and read params.yaml."""
+    os.chdir(root := project.root())
+    os.environ[entry.ROOT] = str(root)
+    project.check_merged(root)
+    return params.read(Path("params.yaml"), *planning.PARAMS, "pretrain", "train")
+
+
+def run(driver: Driver, display: Display, targets: Sequence[str]) -> None:
+    """Run what the targets need, and say what became of it, however it ends."""
+    try:
+        with display:
+            driver.run(targets)
+    except KeyboardInterrupt:
+        display.say(f"interrupted: {display.summary(driver)}. The same command goes on from there.", "bold")
+        raise
+    display.table(driver)
+    if project.results_differ(Path.cwd()):
+        display.say(project.DIFFER)
 
 
 def main(argv: Sequence[str]) -> dict[str, Any]:
     args = options.arguments(argv, __doc__)
-    fit = params.read(Path("params.yaml"), "pretrain", "train")
-    threads = max(fit[group]["threads"] for group in fit)
+    settings = entered()
+    threads = max(settings[group]["threads"] for group in ("pretrain", "train"))
     workspace = Workspace(threads)
-    display = Display(workspace.logs)
+    planning.check(settings, Path("dvc.yaml"), FILES.values(), workspace.needed(args.targets))
     if args.dry:
-        rehearse(workspace, args.targets, display)
+        sys.stdout.writelines(f"{line}\n" for line in rehearsed(workspace, args.targets))
         return {}
+    display = Display(workspace.logs)
     workers = clusters.Workers(
         partial(options.client, args, threads, display.say, workspace.logs), warm=not args.cold
     )
     driver = Driver(workspace, workers, display, Estimates(workspace.logs), keep_going=args.keep_going)
-    with locks.alone(workspace.tmp / "run.lock"), workers, display:
+    with locks.alone(workspace.tmp / "run.lock"), workers:
         workspace.forget()
-        driver.run(args.targets)
+        run(driver, display, args.targets)
         facts = {"workers": workers.threads(), "threads": threads, "warm": not args.cold}
-    display.table(driver)
-    failed = [name for name, fate in driver.fates.items() if fate == "failed"]
-    if failed:
+    if failed := [name for name, fate in driver.fates.items() if fate == "failed"]:
         raise UserError(
             f"{len(failed)} of {driver.total} stages failed: {', '.join(failed)}. See {workspace.logs}."
         )

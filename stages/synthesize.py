@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ifmmin import entry, params, synthesis
 from ifmmin.artifacts import raw, raw_targets
+from ifmmin.terms import MODALITIES
 
 PARAMS = ("synthesize",)
 
@@ -14,7 +15,12 @@ def main(argv: Sequence[str]) -> None:
     targets = raw_targets.Targets(
         dict(zip(said.ids, said.labels, strict=True)), synthesis.folds(said), len(synthesis.SHARES)
     )
-    description = {"name": "embedded corpus", "classes": list(raw.IEMOCAP_CLASSES), "synthetic": True}
+    description = {
+        "name": "embedded corpus",
+        "classes": list(raw.IEMOCAP_CLASSES),
+        "synthetic": True,
+        "extractors": dict.fromkeys(MODALITIES, synthesis.GENERATOR),
+    }
     raw.write(args.out, frames, description)
     raw_targets.write(args.out, targets)
 

@@ -3,6 +3,7 @@
 Writes model and history.
 """
 
+import argparse
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,28 +16,41 @@ INPUTS = ("system", "--config", "--features", "--fold", "--scaling", "--seed", "
 FROM_SCRATCH: dict[str, Any] = {"run": None, "collapsed": []}
 
 
+def encoders(args: argparse.Namespace, fold: int) -> tuple[Any, dict[str, Any]]:
+    """Read the encoders that a system starts from: those of its kind and fold, others have seen the test."""
+    if not args.encoders:
+        return None, FROM_SCRATCH
+    return weights.read(args.encoders, kind=systems.pretraining(args.system), fold=fold)
+
+
+def calibrated(system: Any, corpus: batches.Corpus, precision: str) -> dict[str, dict[str, float]]:  # noqa: ANN401 - scripts know no torch
+    """Fit a temperature for each condition on the validation utterances."""
+    predicted, _ = prediction.predict(system, corpus, "validation", (*CONDITIONS, FULL), precision)
+    return calibration.fitted(evaluating.tables(predicted, corpus, "validation")[0])
+
+
 def main(argv: Sequence[str]) -> dict[str, Any]:
     args = entry.arguments(argv, __doc__, *INPUTS, "--model", "--history")
     config = configs.read(args.config)
     settings = loop.Settings(**config["fit"])
     device, run = devices.settle(settings.threads)
-    seeding.start(args.seed)
+    source = {"fold": folds.number(args.fold), "seed": args.seed}
+    seeding.start(seed := seeding.of_fold(**source))
     fold, scaling = folds.read(args.fold), scalings.read(args.scaling)
     corpus = batches.corpus(*features.read(args.features), fold, scaling, device)
-    tensors, pretrained = weights.read(args.encoders) if args.encoders else (None, FROM_SCRATCH)
+    tensors, pretrained = encoders(args, source["fold"])
     start = {"encoders": pretrained["encoders"]} if tensors else {"sizes": corpus.sizes()}
     given = {"start": {**start, "n_classes": len(corpus.classes)}, "build": config["build"]}
     system = systems.build(args.system, **given, pretrained=tensors).to(device)
     name, of = f"train {args.system} {args.history.stem}", {**entry.given(args, INPUTS), **run}
     checkpoint = checkpoints.Checkpoint(name.replace(" ", "-"), {**of, "on": devices.model(device)})
-    how = {"seed": args.seed, "precision": run["precision"], "checkpoint": checkpoint}
+    how = {"seed": seed, "precision": run["precision"], "checkpoint": checkpoint}
     with entry.progress(name, settings.epochs) as on_epoch:
         fitted = loop.fit(system, corpus, settings, **how, on_epoch=on_epoch)
-    said, _ = prediction.predict(system, corpus, "validation", (*CONDITIONS, FULL), run["precision"])
     collapsed = sorted({*fitted.collapsed, *pretrained["collapsed"]})
-    how = {"system": args.system, "fit": config["fit"], "run": run, "pretrained": pretrained["run"]}
+    how = {"system": args.system, **source, "fit": config["fit"], "run": run, "pretrained": pretrained["run"]}
     use = {"corpus": features.read_corpus(args.features), "scaling": scalings.content(*scaling)}
-    use["calibration"] = calibration.fitted(evaluating.tables(said, corpus, "validation")[0])
+    use["calibration"] = calibrated(system, corpus, run["precision"])
     weights.write(args.model, system.state_dict(), {**given, **how, "collapsed": collapsed, **use})
     histories.write(args.history, fitted.history)
     checkpoint.remove()

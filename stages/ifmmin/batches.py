@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ifmmin.nn.sequences import Sequences, sent
+from ifmmin.nn.sequences import SILENCE, Sequences, sent
 from ifmmin.terms import CONDITIONS, MODALITIES, availability
 
 SHARES = tuple(k / 10 for k in range(1, 8))
@@ -53,7 +53,7 @@ def corpus(
     """Bring one fold to a device.
 
     Args:
-        index: utterance_id, label, and for each modality m_offset and m_length.
+        index: utterance_id, label, and for each modality m_offset and m_length, 0 where it is missing.
         frames: modality to [frames, D] float32, mapped.
         classes: class names in the order of the labels.
         fold: utterance_id and role.
@@ -76,6 +76,7 @@ def corpus(
         )
         for m in MODALITIES
     }
+    x = {m: _without(of, of.lengths == 0) for m, of in x.items()}
     role = index[["utterance_id"]].merge(fold, on="utterance_id", how="left")["role"].to_numpy()
     rows = {name: torch.from_numpy(np.flatnonzero(role == name)) for name in ("train", "validation", "test")}
     ids = index["utterance_id"].to_numpy(object)
@@ -85,8 +86,8 @@ def corpus(
 def with_gaps(corpus: Corpus, role: str, share: float, seed: int) -> Corpus:
     """Take the utterances of a role with a share of the frames of each modality missing.
 
-    A missing frame is all zero, as those of a missing modality are. What is missing depends on the seed, and
-    what a small share misses, a larger one misses too.
+    A missing frame is all zero, as those of a missing modality are; a sequence without any frame is missing.
+    What is missing depends on the seed, and what a small share misses, a larger one misses too.
 
     Args:
         corpus: whose utterances they are.
@@ -101,12 +102,23 @@ def with_gaps(corpus: Corpus, role: str, share: float, seed: int) -> Corpus:
     x = {}
     for m, of in corpus.select(rows).items():
         start = of.lengths.cumsum(0) - of.lengths
-        which = torch.arange(int(of.lengths.sum())) + (of.start - start).repeat_interleave(of.lengths)
+        first = of.start.clamp_min(0)
+        which = torch.arange(int(of.lengths.sum())) + (first - start).repeat_interleave(of.lengths)
         there = torch.rand(len(which), generator=generator) >= share
         frames = of.frames[sent(which, of.frames)] * sent(there, of.frames)[:, None]
-        x[m] = Sequences(frames, start, of.lengths)
+        left = torch.zeros_like(start).index_add_(
+            0, torch.arange(len(start)).repeat_interleave(of.lengths), there.long()
+        )
+        x[m] = _without(Sequences(frames, start, of.lengths), (left == 0) | ~of.present)
     y, ids = corpus.y[sent(rows, corpus.y)], corpus.utterance_ids[rows.numpy()]
     return Corpus(x, y, {role: torch.arange(len(rows))}, ids, corpus.classes)
+
+
+def _without(x: Sequences, missing: Tensor) -> Sequences:
+    """Take away some of the sequences, (B,) bool; each network puts its zero placeholder there."""
+    return x._replace(
+        start=torch.where(missing, SILENCE, x.start), lengths=torch.where(missing, 1, x.lengths)
+    )
 
 
 def _tensor(column: "pd.Series[int]") -> Tensor:

@@ -20,6 +20,10 @@ def summed(records: pd.DataFrame, stages: Collection[str]) -> pd.DataFrame:
     """
     parts = records["stage"].astype(str).str.extract(r"^([^@]*)(?:@(?:(.+)-)?\d+-\d+)?$")
     own = records[parts[0].isin(stages)]
+    if own.empty:
+        return pd.DataFrame(
+            columns=["what", "runs", "seconds", "share", "longest", "peak_rss_bytes", "where"]
+        )
     what = parts[0] + parts[1].radd(" ").fillna("")
     where = own["processor"] + ", " + own["device"] + " " + own["precision"]
     where = where.str.removesuffix(", - -")

@@ -1,7 +1,7 @@
 """How a stage starts and ends: logging, one sentence for a user's mistake, and a record of what it cost.
 
-The record goes to logs/<stage>.json, outside git and DVC: seconds in an output would change its hash each
-time.
+The record goes to logs/<stage>.json of the project, outside git and DVC: seconds in an output would change
+its hash each time. What neither DVC nor run.py has started is not recorded.
 """
 
 import argparse
@@ -24,6 +24,8 @@ from tqdm import tqdm
 
 from ifmmin.errors import UserError
 
+ROOT = "DVC_ROOT"
+"""The variable by which DVC tells a stage the folder of its project, in which it runs."""
 LOGS = Path("logs")
 RECORDED = ("numpy", "pandas", "pyarrow", "safetensors", "scikit-learn", "scipy", "statsmodels", "torch")
 
@@ -84,6 +86,8 @@ def given(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _record(facts: Mapping[str, Any]) -> None:
+    if ROOT not in os.environ:
+        return
     stage = os.environ.get("DVC_STAGE") or Path(sys.argv[0]).stem
     content = {
         "stage": stage,

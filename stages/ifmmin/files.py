@@ -108,6 +108,30 @@ def _cleared(temporary: Path, old: Path, path: Path) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
 
 
+def check_source(path: Path, found: Mapping[str, Any], expected: Mapping[str, object]) -> None:
+    """See that a file is of the system, fold and seed that it is used for.
+
+    Args:
+        path: the file.
+        found: what it says of itself.
+        expected: what it must say, by key.
+
+    Raises:
+        ArtifactError: if it says something else, with every difference.
+    """
+    wrong = [key for key, value in expected.items() if found.get(key) != value]
+    if wrong:
+        theirs, ours = ({key: of.get(key) for key in wrong} for of in (found, expected))
+        raise ArtifactError(
+            f"{path}: holds {_listed(theirs)}; expected {_listed(ours)}. Name the file of that "
+            f"{' and '.join(wrong)}, or rerun the stage that writes it."
+        )
+
+
+def _listed(facts: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} {value!r}" for key, value in facts.items())
+
+
 def read_json(path: Path, remedy: str = "Rerun the stage that writes it.") -> dict[str, Any]:
     """Read a JSON object; `remedy` ends the sentence where the file is none.
 

@@ -4,30 +4,49 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ifmmin.identifiers import speaker
 from ifmmin.terms import MODALITIES
 
 
-def index(labels: Mapping[str, int], lengths: Mapping[str, Sequence[int]]) -> pd.DataFrame:
+def index(labels: Mapping[str, int], frames: Mapping[str, Sequence[NDArray[np.float32]]]) -> pd.DataFrame:
     """Say of each utterance who speaks, what its class is, and where its frames lie.
 
     Args:
         labels: class index by utterance id.
-        lengths: modality to the number of frames of each utterance, in the order of the sorted ids.
+        frames: modality to the frames [T, D] of each utterance, in the order of the sorted ids.
 
     Returns:
-        utterance_id, speaker, label, and for each modality m_offset and m_length, sorted by utterance_id.
+        utterance_id, speaker, label, and for each modality m_offset and m_length, sorted by utterance_id. The
+        length of an all-zero sequence is 0: its modality is missing.
     """
     ids = sorted(labels)
     table = pd.DataFrame(
         {"utterance_id": ids, "speaker": [speaker(i) for i in ids], "label": [labels[i] for i in ids]}
     )
     for m in MODALITIES:
-        frames = np.asarray(lengths[m], np.int64)
-        table[f"{m}_offset"] = np.cumsum(frames) - frames
-        table[f"{m}_length"] = frames
+        lengths = np.array([len(x) for x in frames[m]], np.int64)
+        table[f"{m}_offset"] = np.cumsum(lengths) - lengths
+        table[f"{m}_length"] = np.where([x.any() for x in frames[m]], lengths, 0)
     return table
+
+
+def summary(index: pd.DataFrame, folds: pd.DataFrame, sizes: Mapping[str, int], n_classes: int) -> list[str]:
+    """Say how large a corpus is, and how many utterances miss a modality.
+
+    Args:
+        index: as `index` gives it.
+        folds: as `pack_folds` gives them.
+        sizes: modality to its feature size D_m.
+        n_classes: number of classes.
+    """
+    n_folds, features = folds["fold"].nunique(), ", ".join(f"{m} {size}" for m, size in sizes.items())
+    missing = ", ".join(f"{m} {(index[f'{m}_length'] == 0).sum():,}" for m in sizes)
+    return [
+        f"{len(index):,} utterances, {n_classes} classes, features {features}, {n_folds} folds",
+        f"utterances with an all-zero sequence, which counts as missing: {missing}",
+    ]
 
 
 def pack_folds(folds: Mapping[int, Mapping[str, Sequence[str]]]) -> pd.DataFrame:

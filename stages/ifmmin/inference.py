@@ -34,6 +34,7 @@ class Model(NamedTuple):
 
     Attributes:
         name: of its file, for the user.
+        identifier: the system's identifier, as in rows of params.yaml.
         system: the network.
         device: where it is.
         sizes: feature size D_m of each modality.
@@ -41,9 +42,11 @@ class Model(NamedTuple):
         scaling: mean and deviation of the acoustic frames, [D_a] each.
         temperatures: of each condition that it knows.
         extractors: what made the frames that it was trained on, by modality, where that is known.
+        synthetic: whether its corpus was generated, so that it knows no real recording.
     """
 
     name: str
+    identifier: str
     system: System
     device: torch.device
     sizes: Mapping[str, int]
@@ -51,6 +54,7 @@ class Model(NamedTuple):
     scaling: tuple[NDArray[np.float32], ...]
     temperatures: Mapping[str, float]
     extractors: Mapping[str, str]
+    synthetic: bool
 
 
 def model(name: str, system: System, device: torch.device, header: Mapping[str, Any]) -> Model:
@@ -65,6 +69,7 @@ def model(name: str, system: System, device: torch.device, header: Mapping[str, 
             scaling = tuple(np.asarray(header["scaling"][key], np.float32) for key in ("mean", "std"))
         made = Model(
             name,
+            str(header["system"]),
             system.to(device),
             device,
             dict(start["sizes"] if "sizes" in start else start["encoders"]["sizes"]),
@@ -72,6 +77,7 @@ def model(name: str, system: System, device: torch.device, header: Mapping[str, 
             scaling,
             {c: float(of["temperature"]) for c, of in header["calibration"].items()},
             dict(corpus.get("extractors", {})),
+            corpus.get("synthetic") is True,
         )
         fault = _fault(made, start["n_classes"])
     except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
@@ -96,23 +102,49 @@ def _fault(of: Model, n_classes: int) -> str:
     return ", ".join(f"its {part} cannot be" for part, good in rules.items() if not good)
 
 
-def check(models: Sequence[Model], sizes: Mapping[str, int], extractors: Mapping[str, str]) -> None:
-    """See that the models agree with one another and with the frames.
-
-    Args:
-        models: that answer together.
-        sizes: feature size of each modality that is there.
-        extractors: what made the frames, by modality, where that is known.
+def check_ensemble(models: Sequence[Model]) -> None:
+    """See that models can answer together: they are of one system and one corpus.
 
     Raises:
-        UserError: if they do not.
+        UserError: if they are not.
     """
+    rows = sorted({of.identifier for of in models})
+    if len(rows) > 1:
+        raise UserError(
+            f"--model names models of {len(rows)} systems ({', '.join(rows)}); expected those of one, as the "
+            "mean over several is no system's answer. Name the folder of one, for instance "
+            f"data/models/{rows[0]}."
+        )
     for of in models[1:]:
         if list(of.classes) != list(models[0].classes):
             raise UserError(
                 f"{of.name}: classes are {', '.join(of.classes)}; those of {models[0].name} are "
                 f"{', '.join(models[0].classes)}. Expected models of one corpus."
             )
+
+
+def check_frames(
+    models: Sequence[Model],
+    sizes: Mapping[str, int],
+    extractors: Mapping[str, str],
+    *,
+    any_extractor: bool = False,
+) -> str:
+    """See that models can read frames: of the right size, from the extractor that they were trained on.
+
+    Args:
+        models: that answer together.
+        sizes: feature size of each modality that is there.
+        extractors: what made the frames, by modality, where that is known.
+        any_extractor: whether frames of another extractor are let pass.
+
+    Returns:
+        What is wrong with answers from these frames; empty where nothing is.
+
+    Raises:
+        UserError: if a size differs or, unless they are let pass, an extractor.
+    """
+    doubts = ""
     for of in models:
         for m, size in sizes.items():
             if size != of.sizes[m]:
@@ -120,12 +152,22 @@ def check(models: Sequence[Model], sizes: Mapping[str, int], extractors: Mapping
                     f"{of.name}: takes {of.sizes[m]} numbers a frame of {m}; the input has {size}. "
                     "Expected frames made as those that it was trained on."
                 )
-            ours, theirs = of.extractors.get(m), extractors.get(m)
-            if ours and theirs and ours != theirs:
-                raise UserError(
-                    f"{of.name}: was trained on frames of {m} made by {ours}; the input's were made by "
-                    f"{theirs}. Expected the same extractor."
-                )
+            theirs = extractors.get(m)
+            if theirs and theirs != of.extractors.get(m):
+                doubts = doubts or f"{m}: {_training(of, m)}, input {theirs}"
+                if not any_extractor:
+                    raise UserError(
+                        f"{of.name}: was trained on modality {m} of {_training(of, m)}; the input's is made "
+                        f"by {theirs}. Expected the same extractor; the answer means nothing otherwise. "
+                        "Name another model, or use --any-extractor to get that answer with a warning."
+                    )
+    return doubts
+
+
+def _training(of: Model, m: str) -> str:
+    """What made the frames of a modality that a model was trained on."""
+    made = of.extractors.get(m, "an extractor that its corpus does not name")
+    return f"a synthetic corpus ({made})" if of.synthetic else made
 
 
 def conditions(ids: Sequence[str], frames: Frames, condition: str) -> dict[str, list[str]]:

@@ -13,8 +13,11 @@ from ifmmin.files import whole
 from ifmmin.params import UNREADABLE, ParamsError, loader, read
 
 
-def apply(params: Path, overlay: Path) -> None:
+def apply(params: Path, overlay: Path) -> tuple[int, list[str]]:
     """Set the overlay's values in params.yaml; comments, order and every other value stay.
+
+    Returns:
+        How many values changed, and the keys that the overlay does not name, those of one value with it.
 
     Raises:
         ParamsError: if the overlay is no group of keys that params.yaml has, or gives values that it cannot
@@ -24,13 +27,27 @@ def apply(params: Path, overlay: Path) -> None:
     yaml.preserve_quotes = True
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
-    content = _read(params, yaml, "Restore it from git.")
-    _lay(content, _read(overlay, yaml), overlay, "")
+    content, values = _read(params, yaml, "Restore it from git."), _read(overlay, yaml)
+    before = dict(flat(content))
+    _lay(content, values, overlay, "")
+    changed = sum(before[key] != value for key, value in flat(content))
     text = io.StringIO()
     yaml.dump(content, text)
     with whole(params) as temporary:
         temporary.write_text(text.getvalue(), "utf-8")
         read(temporary, shown=overlay)
+    return changed, _untouched(content, values)
+
+
+def _untouched(content: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+    """Name what an overlay leaves alone: whole keys, and the other keys of the groups that it enters."""
+    whole_keys = [
+        f"{key} ({value})" if _shape(value) == "value" else key
+        for key, value in content.items()
+        if key not in values
+    ]
+    groups = [key for key, value in values.items() if isinstance(value, Mapping)]
+    return [*whole_keys, *(f"other keys of {key}" for key in groups)]
 
 
 def _read(overlay: Path, yaml: YAML, remedy: str = "Mend the preset.") -> Mapping[str, Any]:

@@ -209,6 +209,8 @@ def fit_scaling(
     training = index[index["utterance_id"].isin(roles.loc[roles["role"] == "train", "utterance_id"])]
     parts = [frames[o : o + n] for o, n in zip(training["a_offset"], training["a_length"], strict=True)]
     x = np.concatenate(parts).astype(np.float64)
+    if not len(x):  # no training utterance has sound
+        return np.zeros(x.shape[1]), np.ones(x.shape[1])
     constant = x.max(0) == x.min(
         0
     )  # told by its values: rounding gives the deviation of a constant 0.1 as 1e-17

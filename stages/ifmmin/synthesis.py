@@ -25,6 +25,8 @@ from ifmmin.terms import MODALITIES, ROLES
 SPEAKERS = tuple(f"Ses{session:02d}{letter}" for session in range(1, 6) for letter in "FM")
 SHARES = (0.20, 0.30, 0.31, 0.19)
 """Angry, happy, neutral, sad of IEMOCAP's 5531 utterances."""
+GENERATOR = "the generator of the embedded corpus"
+"""What makes its frames, as a pack names an extractor."""
 LATENT = 8
 GRID = 256.0
 SPREAD = {"a": 1.0, "v": 0.4, "t": 0.5}

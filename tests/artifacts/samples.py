@@ -116,7 +116,7 @@ def write_tables(folder):
     configs.write(folder / "config.json", CONFIG)
     weights.write(folder / "weights.safetensors", TENSORS, HEADER)
     histories.write(folder / "history.csv", HISTORY)
-    gaps.write(folder / "gaps.parquet", {0.1: PREDICTIONS, 0.7: PREDICTIONS}, CLASSES)
+    gaps.write(folder / "gaps.parquet", {0.1: PREDICTIONS, 0.7: PREDICTIONS}, CLASSES, RUN)
     predictions.write(folder / "predictions.parquet", PREDICTIONS, CLASSES, RUN)
     invariants.write(folder / "invariants.parquet", KEYS, H_PRIME)
     tables.write_scores(folder / "scores.csv", scores())

@@ -145,8 +145,9 @@ def arguments(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["if_mmin", "late_fusion_ceiling"])
 def test_the_script_exports_twice_the_same_bytes_which_are_all_that_one_needs(
-    name, arguments, stage, tmp_path
+    name, arguments, stage, tmp_path, monkeypatch
 ):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     given = arguments(name)
     done = [stage("export", *given, "--out", tmp_path / out) for out in ("one", "two")]
 

@@ -435,11 +435,11 @@ def test_a_file_of_other_columns_is_no_invariants(written):
 def test_predictions_of_some_runs_are_read_and_no_others(tmp_path):
     for name in ("1-0", "1-1"):
         predictions.write(
-            tmp_path / "x" / f"{name}.parquet", samples.PREDICTIONS, samples.CLASSES, {"seed": name}
+            tmp_path / "x" / f"{name}.parquet", samples.PREDICTIONS, samples.CLASSES, {"seed": int(name[-1])}
         )
 
     found, made = predictions.read_all(tmp_path, [("x", 1, 1)])
 
     assert list(found) == [("x", 1, 1)]
     pd.testing.assert_frame_equal(found["x", 1, 1], samples.PREDICTIONS)
-    assert made == {("x", 1, 1): {"seed": "1-1"}}
+    assert made == {("x", 1, 1): {"seed": 1}}

@@ -76,7 +76,8 @@ def prepare(folder: Path, *, small: bool) -> None:
     stage(folder, "synthesize", params="params.yaml", out="pack")
     stage(folder, "ingest", pack="pack", out="features")
     stage(folder, "split", params="params.yaml", features="features", out="folds")
-    stage(folder, "configure", params="params.yaml", out="configs")
+    configured = {"params": "params.yaml", "pipeline": ROOT / "dvc.yaml"}
+    stage(folder, "configure", **configured, out="configs", checked="checked.json")
 
 
 def stage(folder: Path, script: str, *positional: str, **options: object) -> None:

@@ -116,11 +116,18 @@ def test_channels_are_averaged(acoustic, wave):
 
 
 @pytest.mark.parametrize("samples", [960, 1_600, 16_000])
-def test_silence_and_short_sound_have_finite_frames(acoustic, wave, samples):
-    frames = acoustic.frames(wave(np.zeros(samples, np.float32)))
+def test_quiet_and_short_sound_has_finite_frames(acoustic, wave, samples):
+    frames = acoustic.frames(wave(1e-3 * np.sin(np.arange(samples, dtype=np.float32))))
 
     assert np.isfinite(frames).all()
     assert frames.shape == (1 if samples < 2_000 else 10, 130)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.25], ids=["zero", "constant"])
+def test_samples_that_do_not_vary_by_more_than_dither_are_no_sound(acoustic, wave, level):
+    dither = np.random.default_rng(0).integers(-1, 2, 16_000) / 2**15
+
+    assert acoustic.frames(wave((level + dither).astype(np.float32))) is None
 
 
 def test_sound_shorter_than_a_window_and_what_is_no_sound_are_named(acoustic, wave):
@@ -134,6 +141,13 @@ def test_sound_shorter_than_a_window_and_what_is_no_sound_are_named(acoustic, wa
 
 
 # Text.
+
+
+@pytest.mark.parametrize("text", ["", " ", "...", "?!"])
+def test_a_text_without_a_letter_or_digit_has_no_frames(encoder, text):
+    from ifmmin.media.words import Textual
+
+    assert Textual(encoder).frames(text) is None
 
 
 @pytest.fixture(scope="module")

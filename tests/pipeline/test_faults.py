@@ -19,7 +19,7 @@ STAGES = {
     "synthesize": 4,
     "ingest": 6,
     "split": 4,
-    "configure": 10,
+    "configure": 11,
     "pretrain_invariant@1-0": 2,
     "train_fusion@mmin-1-0": 2,
     "evaluate@if_mmin-1-0": 3,

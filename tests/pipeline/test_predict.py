@@ -15,6 +15,7 @@ from conftest import FILES
 from ifmmin import inference
 from ifmmin.artifacts import weights
 from ifmmin.training import devices
+from pipeline.conftest import Project
 
 pytestmark = pytest.mark.slow
 
@@ -133,6 +134,45 @@ def test_a_pack_without_an_utterance_and_a_wrong_number_of_threads_are_a_sentenc
     assert empty.stderr == "nobody.h5: no utterance; expected one data set for each. Name another.\n"
     assert "OMP_NUM_THREADS is 'many'; expected a number from 1. Unset it, or set it so.\n" in threads.stderr
     assert (empty.returncode, threads.returncode) == (1, 1)
+
+
+def test_models_of_several_systems_are_refused_as_an_ensemble(project):
+    given = ("--model", "data/models", "--input", "data/raw/embedded")
+
+    done = project.run(*PREDICT, *given, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("--model names models of 8 systems (if_mmin, if_mmin_no_cascade, ")
+
+
+def test_a_model_of_a_synthetic_corpus_answers_no_real_frames_unless_told_to(project):
+    """A pack whose acoustic frames openSMILE made; other modalities name nothing."""
+    pack = project.folder / "real"
+    (pack / "A").mkdir(parents=True)
+    shutil.copy(project.folder / "data/raw/embedded/A/comparE.h5", pack / "A")
+    (pack / "pack.json").write_text('{"extractors": {"a": "opensmile"}}', "utf-8")
+    given = ("--model", "data/models/if_mmin/1-0.safetensors", "--input", "real")
+
+    refused = project.run(*PREDICT, *given, check=False)
+    told = predicted(project, *given, "--any-extractor")
+
+    assert refused.returncode == 1
+    assert "was trained on modality a of a synthetic corpus (the generator of the embedded" in refused.stderr
+    assert "input's is made by opensmile" in refused.stderr
+    assert told["warning"].str.startswith("other extractor: a: a synthetic corpus").all()
+    assert "warning" in project.run(*PREDICT, *given, "--any-extractor").stdout
+
+
+def test_predict_leaves_nothing_where_it_is_called(project, tmp_path):
+    model, pack = (project.folder / name for name in ("data/models/if_mmin", "data/raw/embedded"))
+    (tmp_path / "elsewhere").mkdir()
+    script = project.folder / "stages/predict.py"
+
+    Project(tmp_path / "elsewhere").run(
+        sys.executable, str(script), "--model", str(model), "--input", str(pack)
+    )
+
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_a_models_header_says_what_it_was_trained_on(project):

@@ -73,7 +73,7 @@ def test_evaluate_refuses_the_model_of_another_system_under_a_systems_name(stage
     with pytest.raises(UserError) as refused:
         run.evaluate("late_fusion_ceiling")
 
-    assert "is no model that can be used" in said(refused)
+    assert "holds system 'mctn'; expected system 'late_fusion_ceiling'" in said(refused)
     assert not run.path("late_fusion_ceiling", "predictions").exists()
 
 
@@ -149,11 +149,11 @@ def test_predictions_with_gaps_that_are_not_finite_are_neither_written_nor_read(
     path = tmp_path / "gaps"
 
     with pytest.raises(UserError, match="gaps: a logit is not finite"):
-        gaps.write(path, {0.1: part}, ["k"])
+        gaps.write(path, {0.1: part}, ["k"], {})
     assert not path.exists()
     with monkeypatch.context() as careless:
         careless.setattr(gaps, "_check", lambda path, table: None)
-        gaps.write(path, {0.1: part}, ["k"])
+        gaps.write(path, {0.1: part}, ["k"], {})
     with pytest.raises(UserError, match="gaps: a logit is not finite"):
         gaps.read(path)
 

@@ -34,3 +34,10 @@ def test_seconds_of_a_stage_and_system_are_summed_over_folds_and_seeds():
 
 def test_without_records_there_are_no_costs():
     assert costs.summed(pd.DataFrame(columns=COLUMNS), ["ingest"]).empty
+
+
+def test_of_the_record_of_a_command_alone_there_are_no_costs():
+    """As after `run.py --dry` in a fresh clone."""
+    records = pd.DataFrame([("run", 1.0, 1, "P", "-", "-")], columns=COLUMNS)
+
+    assert costs.summed(records, ["ingest"]).empty

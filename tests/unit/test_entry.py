@@ -49,9 +49,13 @@ def test_split_warns_of_a_speaker_tested_twice_or_never_and_goes_on(stage, write
     assert (tmp_path / "folds" / "1.parquet").is_file()
 
 
-def test_what_a_stage_cost_is_recorded_outside_its_outputs(stage, write_params, ingested, tmp_path):
+def test_what_a_stage_cost_is_recorded_in_its_project(stage, write_params, ingested, tmp_path, monkeypatch):
+    monkeypatch.delenv("DVC_ROOT", raising=False)
     split(stage, write_params(folds=[1]), ingested)
 
+    assert not (tmp_path / "logs").exists(), "without a project nothing is recorded"
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    split(stage, write_params(folds=[1]), ingested)
     record = json.loads((tmp_path / "logs" / "split.json").read_text("utf-8"))
     assert record["stage"] == "split"
     assert record["seconds"] > 0
@@ -114,4 +118,3 @@ def test_ctrl_c_after_the_work_ends_what_libraries_do_last_without_a_word(tmp_pa
 
     assert running.communicate(timeout=30) == ("", "")
     assert running.returncode == -signal.SIGINT
-    assert (tmp_path / "logs" / "last.json").is_file()

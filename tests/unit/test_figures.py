@@ -1,5 +1,10 @@
 """Figures 3a and 3b, from tables."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +13,7 @@ from matplotlib.colors import to_rgb
 from ifmmin import figures
 from ifmmin.errors import UserError
 
+ROOT = Path(__file__).resolve().parents[2]
 SIX = ["a", "v", "t", "av", "at", "vt"]
 
 
@@ -195,3 +201,39 @@ def test_robustness_has_a_line_for_each_system_of_mixed_modalities_and_of_the_fu
     drawn = [[(line.get_label(), line.get_ydata().tolist()) for line in of.lines] for of in axes]
     wa, ua = [("x", [0.0, 0.7]), ("y", [1.0, 1.7])], [("x", [0.0, -0.7]), ("y", [0.0, -0.7])]
     assert drawn == [wa, wa, ua, ua]
+
+
+PLANE = """
+import sys
+import numpy as np
+from ifmmin import figures
+draw = np.random.default_rng(0)
+H_prime = np.tanh(draw.standard_normal((120, 5)) @ draw.standard_normal((5, 48)) / 4).astype(np.float32)
+sys.stdout.buffer.write(figures._plane(H_prime, 0, 10.0).tobytes())
+"""
+
+
+def test_processors_that_multiply_in_another_order_draw_the_same_points():
+    """OpenBLAS is told to be on another processor: products of matrices then differ in their last digits."""
+    planes = {
+        subprocess.run(
+            [sys.executable, "-c", PLANE],
+            env={**os.environ, "PYTHONPATH": str(ROOT / "stages"), "OPENBLAS_CORETYPE": core},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for core in ("Nehalem", "Haswell", "SkylakeX")
+    }
+
+    assert len(planes) == 1
+
+
+def test_the_robustness_figure_claims_no_more_than_that_nothing_was_retrained():
+    table = pd.DataFrame(
+        [("mmin", m, "avt", 0.0, 0.5, 0.5) for m in ("modalities", "frames")],
+        columns=["system", "missing", "condition", "share", "wa", "ua"],
+    )
+
+    title = figures.robustness(table).get_suptitle()
+
+    assert title == "Robustness to missing modalities and frames, without retraining"

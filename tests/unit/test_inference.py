@@ -46,11 +46,23 @@ class Pairs(Sums):
     knows = ("av",)
 
 
-def model(system=None, name="m", classes=("x", "y"), mean=0.0, std=1.0, temperature=1.0, **extractors):
+def model(
+    system=None,
+    name="m",
+    classes=("x", "y"),
+    mean=0.0,
+    std=1.0,
+    temperature=1.0,
+    identifier="if_mmin",
+    synthetic=False,
+    **extractors,
+):
     scaling = (np.full(2, mean, np.float32), np.full(2, std, np.float32))
     temperatures = dict.fromkeys(Sums.knows, temperature)
     sizes = {"a": 2, "v": 1, "t": 3}
-    return inference.Model(name, system or Sums(), CPU, sizes, classes, scaling, temperatures, extractors)
+    return inference.Model(
+        name, identifier, system or Sums(), CPU, sizes, classes, scaling, temperatures, extractors, synthetic
+    )
 
 
 def frames(**of):
@@ -133,15 +145,32 @@ def test_a_system_without_a_network_for_a_condition_says_so():
 
 
 def test_models_and_frames_that_do_not_go_together_are_refused():
-    inference.check([model(a="x 1"), model()], {"a": 2, "t": 3}, {"a": "x 1", "t": "y"})
+    assert inference.check_frames([model(a="x 1"), model()], {"t": 3}, {}) == ""
+    assert inference.check_frames([model(a="x 1")], {"a": 2}, {"a": "x 1", "t": "y"}) == ""
     with pytest.raises(UserError, match=r"^m: takes 2 numbers a frame of a; the input has 7\. "):
-        inference.check([model()], {"a": 7}, {})
+        inference.check_frames([model()], {"a": 7}, {})
     with pytest.raises(UserError, match=r"^n: classes are y, x; those of m are x, y\. "):
-        inference.check([model(), model(name="n", classes=("y", "x"))], {}, {})
-    with pytest.raises(
-        UserError, match=r"was trained on frames of a made by x 1; the input's were made by x 2"
-    ):
-        inference.check([model(a="x 1")], {"a": 2}, {"a": "x 2"})
+        inference.check_ensemble([model(), model(name="n", classes=("y", "x"))])
+
+
+def test_models_of_several_systems_are_no_ensemble():
+    with pytest.raises(UserError, match=r"models of 2 systems \(if_mmin, mmin\); expected those of one"):
+        inference.check_ensemble([model(), model(identifier="mmin"), model()])
+
+
+@pytest.mark.parametrize(
+    ("trained", "sentence"),
+    [
+        (model(a="x 1"), "was trained on modality a of x 1; the input's is made by x 2"),
+        (model(), "was trained on modality a of an extractor that its corpus does not name; the input's"),
+        (model(synthetic=True, a="g"), r"was trained on modality a of a synthetic corpus \(g\); the input's"),
+    ],
+    ids=["another", "unknown", "synthetic"],
+)
+def test_frames_of_an_extractor_that_is_not_the_model_s_are_refused_or_doubted(trained, sentence):
+    with pytest.raises(UserError, match=sentence):
+        inference.check_frames([trained], {"a": 2}, {"a": "x 2"})
+    assert "x 2" in inference.check_frames([trained], {"a": 2}, {"a": "x 2"}, any_extractor=True)
 
 
 def told(parts):

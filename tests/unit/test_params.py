@@ -284,11 +284,18 @@ def test_a_file_that_is_no_mapping_is_named(tmp_path, text):
 def test_a_stage_ends_with_code_1_and_a_sentence_for_each_fault(write_params, stage, settings):
     path = write_params(lamda2=3, K=0)
 
-    done = stage("configure", "--params", path, "--out", "configs")
+    done = stage("configure", *configured(path, "configs"))
 
     assert done.code == 1
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == 2, done.stderr
+
+
+def configured(path, out):
+    """Arguments of configure."""
+    out = Path(out)
+    checked = ["--pipeline", str(ROOT / "dvc.yaml"), "--checked", str(out.with_name("checked.json"))]
+    return ["--params", str(path), "--out", str(out), *checked]
 
 
 # What a system reads.
@@ -394,14 +401,14 @@ def test_a_pretraining_s_value_out_of_range_is_named(settings, write_params, tmp
     path = write_params(pretrainings={**settings["pretrainings"], "invariant": invariant})
 
     with pytest.raises(ParamsError, match=next(iter(changes))):
-        configure.main(["--params", str(path), "--out", str(tmp_path / "configs")])
+        configure.main(configured(path, tmp_path / "configs"))
 
 
 def test_configure_writes_the_settings_of_each_system_and_pretraining(settings, write_params, tmp_path):
     """if_mmin_no_inv has its lambda2 from its file and does not read that of params.yaml."""
     out = tmp_path / "configs"
 
-    configure.main(["--params", str(write_params()), "--out", str(out)])
+    configure.main(configured(write_params(), out))
 
     systems = {name for group in settings["systems"].values() for name in group}
     assert {path.stem for path in out.iterdir()} == systems | set(settings["pretrainings"])
@@ -416,7 +423,7 @@ def test_configure_gives_a_system_from_scratch_what_its_networks_read_but_no_con
     settings, write_params, tmp_path
 ):
     """The condition is that of each of its networks, sizes are those of the corpus."""
-    configure.main(["--params", str(write_params()), "--out", str(tmp_path / "configs")])
+    configure.main(configured(write_params(), tmp_path / "configs"))
 
     builds = {
         path.stem: json.loads(path.read_text("utf-8"))["build"] for path in (tmp_path / "configs").iterdir()
@@ -430,7 +437,7 @@ def test_configure_gives_a_system_from_scratch_what_its_networks_read_but_no_con
 
 
 def test_configure_gives_mmin_a_cycle_and_its_ablation_none(settings, write_params, tmp_path):
-    configure.main(["--params", str(write_params()), "--out", str(tmp_path / "configs")])
+    configure.main(configured(write_params(), tmp_path / "configs"))
 
     mmin, no_cycle = (
         json.loads((tmp_path / "configs" / f"{name}.json").read_text("utf-8"))["build"]
@@ -472,7 +479,7 @@ def test_configure_refuses_a_file_with_a_system_under_another_group(settings, wr
     path = write_params(systems=systems)
 
     with pytest.raises(ParamsError, match=r"system 'mctn' stands under systems\.fusion"):
-        configure.main(["--params", str(path), "--out", str(tmp_path / "configs")])
+        configure.main(configured(path, tmp_path / "configs"))
 
 
 def test_all_faults_of_an_entry_are_reported_at_once(resolve):

@@ -119,6 +119,18 @@ def test_a_value_of_another_shape_is_refused_and_nothing_changes(copy, overlay, 
     assert copy.read_bytes() == before
 
 
+def test_it_says_how_many_values_changed_and_what_it_leaves_alone(copy, overlay, settings):
+    new = {"lambda2": settings["lambda2"] + 1, "lambda1": settings["lambda1"], "train": {"lr": 0.5}}
+
+    changed, untouched = presets.apply(copy, overlay(yaml.safe_dump(new)))
+
+    assert changed == 2
+    assert untouched[0] == f"corpus ({settings['corpus']})"
+    assert "folds" in untouched
+    assert untouched[-1] == "other keys of train"
+    assert not {"lambda1", "lambda2", "train"} & {name.split()[0] for name in untouched}
+
+
 def test_an_empty_overlay_changes_nothing(copy, overlay):
     before = copy.read_bytes()
 

@@ -24,6 +24,13 @@ def test_each_purpose_and_each_seed_has_a_stream_of_its_own():
     assert len(set(streams)) == len(streams)
 
 
+def test_folds_and_seeds_have_streams_of_their_own_and_two_are_not_swapped():
+    seeds = {seeding.of_fold(seed, fold) for seed in range(20) for fold in range(1, 20)}
+
+    assert len(seeds) == 20 * 19
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
 def test_what_one_stream_draws_moves_no_other():
     masks, order = seeding.generator(0, "masks"), seeding.generator(0, "order")
     expected = draws(seeding.generator(0, "order"))

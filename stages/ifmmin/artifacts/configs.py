@@ -1,10 +1,11 @@
-"""The resolved settings of one system or of one kind of pretraining.
+"""The resolved settings of one system or of one kind of pretraining, and that params.yaml was checked.
 
     data/configs/<name>.json   {"build": the keyword arguments of its build, "fit": settings of its
                                optimisation}
+    data/checked.json          {"corpus": the key of params.yaml}
 
-Written by configure. Read by pretrain and train, which read params.yaml never: so a parameter retrains its
-readers alone.
+Written by configure. The first are read by pretrain and train, which read params.yaml never: so a parameter
+retrains its readers alone. The second is read by nobody: ingest, and so all that follows, depends on it.
 """
 
 from pathlib import Path
@@ -16,6 +17,11 @@ from ifmmin.files import ArtifactError, read_json, write_json
 def write(path: Path, config: dict[str, dict[str, Any]]) -> None:
     """Write the settings."""
     write_json(path, config)
+
+
+def write_checked(path: Path, corpus: str) -> None:
+    """Write that params.yaml, with this corpus, was checked."""
+    write_json(path, {"corpus": corpus})
 
 
 def read(path: Path) -> dict[str, dict[str, Any]]:

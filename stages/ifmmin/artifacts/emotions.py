@@ -6,6 +6,7 @@
     condition      the modalities that it was told by: a, v, t, av, at, vt or avt
     emotion        text, the class with the largest probability
     p_<class>      float64 in [0, 1], one column for each class; their sum is 1
+    warning        text, only where answers are doubtful: why
 
 One row for each utterance, sorted by its id. Written by predict.
 """
@@ -35,20 +36,21 @@ def check(path: Path) -> None:
 
 def write(path: Path, emotions: pd.DataFrame) -> None:
     """Write them, after checking that probabilities are some."""
-    p = emotions.iloc[:, 3:].to_numpy(float)
+    p = emotions.loc[:, emotions.columns.str.startswith("p_")].to_numpy(float)
     if not (((p >= 0) & (p <= 1)).all() and np.allclose(p.sum(1), 1)):
         raise ArtifactError(f"{path}: probabilities are none; expected 0 to 1, with a sum of 1. Train anew.")
     if path.suffix == ".csv":
         write_csv(path, emotions)
         return
-    kinds = [*[pa.string()] * 3, *[pa.float64()] * (len(emotions.columns) - 3)]
-    write_parquet(path, emotions, pa.schema(list(zip(map(str, emotions.columns), kinds, strict=True))))
+    names = map(str, emotions.columns)
+    schema = pa.schema([(name, pa.float64() if name.startswith("p_") else pa.string()) for name in names])
+    write_parquet(path, emotions, schema)
 
 
 def text(emotions: pd.DataFrame, most: int) -> str:
     """Print the first of them for people, a line each, the probabilities in percent."""
-    shares = (emotions.iloc[:most, 3:] * 100).round(1).astype(str) + " %"
-    names = {name: str(name).removeprefix("p_") for name in shares.columns}
-    shown = pd.concat([emotions.iloc[:most, :3], shares.rename(columns=names)], axis=1)
+    first = emotions.iloc[:most]
+    shares = (first.loc[:, first.columns.str.startswith("p_")] * 100).round(1).astype(str) + " %"
+    shown = first.assign(**shares).rename(columns=lambda name: str(name).removeprefix("p_"))
     more = f"\n... and {len(emotions) - most} more" if len(emotions) > most else ""
     return shown.to_string(index=False) + more

@@ -3,8 +3,9 @@
     a.npy, v.npy, t.npy   [frames of all utterances, D] float32, unscaled, no padding; utterances in the order
                           of the index
     index.parquet         utterance_id, speaker: text; label: int64, class index; for each modality m:
-                          m_offset, m_length: int64, its first frame and how many. Sorted by utterance_id,
-                          which is the key.
+                          m_offset, m_length: int64, its first frame and how many; length 0 where the
+                          modality is missing: its sequence is all zero, and one frame of it is kept. Sorted
+                          by utterance_id, which is the key.
     pack_folds.parquet    fold: int64; utterance_id, role: text. The folds of the pack's target files, as they
                           stand there.
     corpus.json           name, classes (column order of the labels), synthetic, iemocap (whether the ids are
@@ -139,7 +140,7 @@ def read(folder: Path) -> Features:
     within = index["label"].between(0, len(classes) - 1)
     for m in MODALITIES:
         offset, length = index[f"{m}_offset"], index[f"{m}_length"]
-        within &= offset.between(0, len(frames[m]) - 1) & length.between(1, len(frames[m]) - offset)
+        within &= offset.between(0, len(frames[m]) - 1) & length.between(0, len(frames[m]) - offset)
     if not within.all():
         raise ArtifactError(
             f"{folder}/index.parquet: utterance {index['utterance_id'][~within].iloc[0]!r} has frames or a "

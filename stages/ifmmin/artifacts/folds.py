@@ -39,6 +39,17 @@ def read(path: Path) -> pd.DataFrame:
     return _checked(path, read_parquet(path, SCHEMA)[0])
 
 
+def number(path: Path) -> int:
+    """The number of a fold, which is the name of its file.
+
+    Raises:
+        ArtifactError: if the file has another name.
+    """
+    if not (path.stem.isascii() and path.stem.isdecimal()):
+        raise ArtifactError(f"{path}: is not named after a fold; expected data/folds/<fold>.parquet.")
+    return int(path.stem)
+
+
 def _checked(path: Path, fold: pd.DataFrame) -> pd.DataFrame:
     try:
         checked: pd.DataFrame = RULES.validate(fold, lazy=True)

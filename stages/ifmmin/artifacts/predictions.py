@@ -9,9 +9,9 @@
     logit_<class>  float32, one column for each class in label order
 
 Key: (utterance_id, condition); sorted by condition in the order above, then utterance. The file's metadata
-"run" says in JSON on which kind of device and in which
-precision the model was pretrained, trained and evaluated, and which encoders collapsed. Written
-by evaluate. Read by aggregate.
+"run" says in JSON which system, fold and seed they are of, on which kind of device and in which precision the
+model was pretrained, trained and evaluated, and which encoders collapsed. Written by evaluate. Read by
+aggregate, robustness, export and compare.
 """
 
 import json
@@ -23,7 +23,7 @@ import pandas as pd
 import pandera.pandas as pa_
 import pyarrow as pa
 
-from ifmmin.files import ArtifactError, read_parquet, write_parquet
+from ifmmin.files import ArtifactError, check_source, read_parquet, write_parquet
 from ifmmin.terms import CONDITIONS, FULL, LOGIT, logit_columns
 
 FIXED = [
@@ -83,10 +83,16 @@ def read_all(
 
     Returns:
         Key to table, and key to what the file says of the run.
+
+    Raises:
+        ArtifactError: if a file is of another run than its name says (files before 2026-11-28 do not say).
     """
     tables, runs = {}, {}
     for system, fold, seed in keys:
-        table, _, run = read(folder / system / f"{fold}-{seed}.parquet")
+        path = folder / system / f"{fold}-{seed}.parquet"
+        table, _, run = read(path)
+        key = {"system": system, "fold": fold, "seed": seed}
+        check_source(path, run, {name: value for name, value in key.items() if name in run})
         tables[system, fold, seed], runs[system, fold, seed] = table, run
     return tables, runs
 

@@ -108,8 +108,9 @@ def read_frames(folder: Path, modality: str, ids: list[str]) -> tuple[list[NDArr
     """Read the frames of the named utterances; extra utterances in the file are left alone.
 
     Returns:
-        One array [T, D] float32 for each id, trailing all-zero rows of v and t cut off (one row is kept), and
-        one sentence for each fault found. With faults, the arrays are not to be used.
+        One array [T, D] float32 for each id, trailing all-zero rows of v and t cut off; of an all-zero
+        sequence, whose modality is missing, one row is kept. And one sentence for each fault found. With
+        faults, the arrays are not to be used.
     """
     path = folder / FILES[modality]
     try:
@@ -220,9 +221,11 @@ def _read_all(
 
 
 def _trimmed(frames: NDArray[np.float32], padded: bool) -> NDArray[np.float32]:
-    if not padded or frames[-1].any():
+    if frames[-1].any():
         return frames
     filled = np.flatnonzero(frames.any(1))
+    if len(filled) and not padded:
+        return frames
     return frames[: filled[-1] + 1 if len(filled) else 1].copy()  # the padding goes
 
 

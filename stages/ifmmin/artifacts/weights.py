@@ -4,13 +4,14 @@
     data/models/<system>/<fold>-<seed>.safetensors    written by train, read by evaluate
 
 Tensors are float32 under their module's parameter names. The header has one metadata key, "ifmmin", holding
-JSON with sorted keys: with one key the bytes are the same in each run, with several they are not. It says how
-to build the network (build; encoders also say encoders, models start: n_classes and encoders or sizes), how
-it was optimised (fit), on which kind of device and in which precision (run; pretrained: the same of its
-encoders, null where it has none), and which encoders collapsed. A model has all that its use takes: corpus
-(features/corpus.json: classes, and what the frames come from), scaling (of the acoustic frames, as in
-scalings) and calibration (condition to temperature, and to the expected calibration error of the validation
-utterances, in [0, 1], before and after it).
+JSON with sorted keys: with one key the bytes are the same in each run, with several they are not. It says
+whose weights they are (encoders: kind, models: system; both: fold and seed), how to build the network (build;
+encoders also say encoders, models start: n_classes and encoders or sizes), how it was optimised (fit), on
+which kind of device and in which precision (run; pretrained: the same of its encoders, null where it has
+none), and which encoders collapsed. A model has all that its use takes: corpus (features/corpus.json:
+classes, and what the frames come from), scaling (of the acoustic frames, as in scalings) and calibration
+(condition to temperature, and to the expected calibration error of the validation utterances, in [0, 1],
+before and after it).
 """
 
 import json
@@ -23,7 +24,7 @@ import safetensors.torch
 import torch
 
 from ifmmin.errors import one_line
-from ifmmin.files import ArtifactError, whole
+from ifmmin.files import ArtifactError, check_source, whole
 
 KEY = "ifmmin"
 
@@ -37,11 +38,17 @@ def write(path: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, 
         temporary.write_bytes(safetensors.torch.save(plain, {KEY: json.dumps(header, sort_keys=True)}))
 
 
-def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def read(path: Path, **expected: object) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Read tensors, on the CPU, and header.
 
+    Args:
+        path: the file.
+        expected: what the header must say, by key: an ablation's weights fit the full system, and a model of
+            another fold has seen this fold's test speaker.
+
     Raises:
-        ArtifactError: if the file is no safetensors file of ours, or a number in it is not finite.
+        ArtifactError: if the file is no safetensors file of ours, a number in it is not finite, or its header
+            says something else than expected.
         FileNotFoundError: if there is none.
     """
     path.stat()  # names the file where there is none; safetensors does not
@@ -59,6 +66,7 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             "Rerun the stage that writes it."
         )
     _check(path, tensors)
+    check_source(path, header, expected)
     return tensors, header
 
 

@@ -57,7 +57,9 @@ def utterances(
     taken: dict[str, list[NDArray[np.float32]]] = {}
     for m in MODALITIES:
         first = index[f"{m}_offset"].to_numpy()[rows]
-        lengths = np.minimum(index[f"{m}_length"].to_numpy()[rows], most)
+        lengths = np.clip(
+            index[f"{m}_length"].to_numpy()[rows], 1, most
+        )  # 0: missing, one zero frame is kept
         taken[m] = [np.array(frames[m][start : start + T]) for start, T in zip(first, lengths, strict=True)]
     return taken
 

@@ -30,6 +30,16 @@ class Padded:
         self.frames = frames
         self.lengths = lengths
 
+    @property
+    def present(self) -> Tensor:
+        """All of them: what an utterance has is told to the graph by `available`."""
+        return torch.ones_like(self.lengths, dtype=torch.bool)
+
+    def with_placeholder(self, steps: int) -> "Padded":
+        """The batch itself, as none of it is missing."""
+        del steps
+        return self
+
     def padded(self, *, at_least: int = 1) -> Tensor:
         """The frames, (T + at_least - 1, B, D): a trace cannot ask which of the two is longer."""
         return nn.functional.pad(self.frames, (0, 0, 0, at_least - 1)).transpose(0, 1)

@@ -26,6 +26,9 @@ log = logging.getLogger("ifmmin")
 NO_VISUAL = "none"
 """What --visual says to leave the videos alone."""
 
+NOTHING = {"a": "no sound", "v": "no face", "t": "no word"}
+"""What an extractor that finds nothing has not found."""
+
 Frames = NDArray[np.float32]
 
 
@@ -47,24 +50,26 @@ def clip(
 
     Args:
         audio: its sound; None where there is none.
-        text: what is said; None or empty where that is not known.
+        text: what is said; None where that is not known.
         video: its video; None where there is none.
         encoder: folder of the textual encoder.
         visual: name of the visual plug-in.
 
     Returns:
-        Frames [T, D] float32 by modality, of what was given; a video in which nothing is found has one frame
-        of zeros. And what made them, by modality.
+        Frames [T, D] float32 by modality, of what was given; where nothing is found, which is said, one frame
+        of zeros: the modality is missing. And what made them, by modality.
 
     Raises:
         UserError: if a package or the encoder is missing, or a file is not what it should be.
     """
-    given = Clip("", audio, None if video is None else Video(video), (text or "").strip() or None)
+    given = Clip("", audio, None if video is None else Video(video), text)
     extractors = made([given], encoder=encoder, visual=visual)
-    return (
-        {m: _frames(extractor, getattr(given, m)) for m, extractor in extractors.items()},
-        names(extractors),
-    )
+    frames = {m: _frames(extractor, getattr(given, m)) for m, extractor in extractors.items()}
+    shown = {"a": audio, "v": video, "t": "--text"}
+    for m, x in frames.items():
+        if not x.any():
+            log.warning("warning: %s: %s was found; modality %s counts as missing.", shown[m], NOTHING[m], m)
+    return frames, names(extractors)
 
 
 def made(clips: Sequence[Clip], *, encoder: Path | None, visual: str) -> dict[str, Extractor]:
@@ -128,8 +133,8 @@ def _extracted(clips: Sequence[Clip], m: str, extractor: Extractor) -> Iterator[
         yield utterance_id, frames
     if blank:
         log.warning(
-            "warning: nothing was found in the %s of %s: one frame of zeros each.",
-            m,
+            "warning: %s was found in %s: one frame of zeros each, which counts as missing.",
+            NOTHING[m],
             listed(blank, len(there)),
         )
 

@@ -19,6 +19,9 @@ RATE = 16_000
 SHORTEST = 0.06
 """Seconds of one window of the descriptors."""
 
+SILENT = 2**-14
+"""Range of samples, of full scale 1, up to which there is no sound: two steps of 16 bits, as dither takes."""
+
 EVERY = 10
 """Descriptors come every 10 ms and are resampled down by this."""
 
@@ -57,13 +60,16 @@ class Acoustic:
             return f"{path}: lasts {seconds:.3f} s; expected at least {SHORTEST} s, one window of openSMILE."
         return None
 
-    def frames(self, path: Path) -> NDArray[np.float32]:
+    def frames(self, path: Path) -> NDArray[np.float32] | None:
         """Extract the frames of a recording; several channels are averaged.
 
         Returns:
             [T, 130] float32, unscaled; T is the number of descriptors over 10, rounded up, so at least 1.
+            None where there is no sound: openSMILE's descriptors of silence are numbers like any other.
         """
         x, rate = self._sound.read(path, dtype="float32", always_2d=True)  # [samples, channels]
+        if np.ptp(x, axis=0).max() <= SILENT:
+            return None
         common = gcd(RATE, rate)
         x = resample_poly(x.mean(1), RATE // common, rate // common)
         return decimated(self.descriptors(x))

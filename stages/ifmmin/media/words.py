@@ -41,19 +41,22 @@ class Textual:
         transformers.utils.logging.disable_progress_bar()
         try:
             self._tokenizer, self._model = _loaded(transformers, folder)
-            self.size: int = self.frames("a").shape[1]
+            self.size: int = self._encoded("a").shape[1]
         except Exception as error:  # whatever a file that is none makes it raise
             raise UserError(
                 f"{folder}: not readable as an encoder ({one_line(error)}); {EXPECTED}."
             ) from error
         self.name = f"{type(self._model).__name__} {digest(weights)}"
 
-    def frames(self, text: str) -> NDArray[np.float32]:
+    def frames(self, text: str) -> NDArray[np.float32] | None:
         """Encode a text; of a longer one than the encoder takes, the beginning.
 
         Returns:
-            [T, hidden size] float32, T word pieces.
+            [T, hidden size] float32, T word pieces; None where the text has no letter and no digit.
         """
+        return self._encoded(text) if any(map(str.isalnum, text)) else None
+
+    def _encoded(self, text: str) -> NDArray[np.float32]:
         longest = min(self._tokenizer.model_max_length, self._model.config.max_position_embeddings)
         pieces = self._tokenizer(text, return_tensors="pt", truncation=True, max_length=longest)
         with torch.inference_mode():

@@ -224,15 +224,19 @@ class Encoders(nn.Module):
         """Encode what is available of each utterance; a missing modality's frames are not read.
 
         Args:
-            x: modality to B sequences.
+            x: modality to B sequences; one that is missing from the corpus is so under every mask.
             available: (B, 3) bool, on the host, in the order a, v, t; None for whatever has an encoder.
 
         Returns:
             h_m: modality to (B, hidden).
         """
         if available is None:
-            return {m: self._encoder(m).head(self._encoder(m).pool(x[m])) for m in self.sizes}
-        return {m: self._encode_available(m, x[m], available[:, i]) for i, m in enumerate(MODALITIES)}
+            placed = {m: x[m].with_placeholder(steps) for m, steps in self.missing_steps.items() if m in x}
+            return {m: self._encoder(m).head(self._encoder(m).pool(placed[m])) for m in self.sizes}
+        return {
+            m: self._encode_available(m, x[m], available[:, i] & x[m].present)
+            for i, m in enumerate(MODALITIES)
+        }
 
     def _encode_available(self, m: str, x: Sequences, available: Tensor) -> Tensor:
         encoder = self._encoder(m)

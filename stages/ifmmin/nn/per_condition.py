@@ -8,9 +8,12 @@ from typing import Generic, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from ifmmin.nn.sequences import Sequences
+from ifmmin.nn.sequences import Sequences, sent
 from ifmmin.nn.systems import Batch, Part, Prediction, System
-from ifmmin.terms import CONDITIONS
+from ifmmin.terms import CONDITIONS, MODALITIES
+
+PRESENT = "present"
+"""Name of what `encode` says of the corpus: (B, 3) bool, which modalities each utterance has."""
 
 Value = TypeVar("Value")
 Member = TypeVar("Member", bound=System)
@@ -57,13 +60,33 @@ class PerCondition(nn.Module, Generic[Member]):
         return {name: torch.stack(losses).sum() for name, losses in terms.items()}
 
     def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
-        """Each condition's features, from its own network and its own modalities."""
-        return named({c: member.encode({m: x[m] for m in c}) for c, member in self.by_condition()})
+        """Each condition's features, from its own network and its own modalities; and PRESENT."""
+        features = named({c: member.encode({m: x[m] for m in c}) for c, member in self.by_condition()})
+        return {**features, PRESENT: present(x)}
 
     def predict(self, encoded: Mapping[str, Tensor], conditions: Iterable[str]) -> dict[str, Prediction]:
-        """Predict each condition with its own network; for the full input there is none."""
+        """Predict each condition with its own network; for the full input there is none.
+
+        An utterance that misses a modality of the condition in the corpus itself gets the prediction of the
+        network for what remains; where nothing remains, the condition's own, of zero placeholders.
+        """
         own = dict(self.by_condition())
-        return {c: own[c].predict(_of(c, encoded), [c])[c] for c in conditions if c in own}
+
+        def predict(c: str) -> Prediction:
+            return own[c].predict(_of(c, encoded), [c])[c]
+
+        predictions = {}
+        for c in conditions:
+            if c not in own:
+                continue
+            predictions[c] = predict(c)
+            for remaining in (other for other in own if set(other) < set(c)):
+                rows = _has(encoded[PRESENT], remaining, c)
+                if rows.any():
+                    O, other = predictions[c].O, predict(remaining).O  # noqa: E741 - the paper's letter
+                    O = torch.where(sent(rows, O)[:, None], other, O)  # noqa: E741
+                    predictions[c] = predictions[c]._replace(O=O)
+        return predictions
 
     def vital(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The features of each network that must not collapse."""
@@ -80,8 +103,20 @@ def _of(c: str, parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {
         name.removeprefix(f"{c}."): x
         for name, x in parts.items()
-        if name.startswith(f"{c}.") or "." not in name
+        if name.startswith(f"{c}.") or ("." not in name and name != PRESENT)
     }
+
+
+def present(x: Mapping[str, Sequences]) -> Tensor:
+    """Which modalities each utterance has: (B, 3) bool, on the host."""
+    return torch.stack([x[m].present for m in MODALITIES], dim=1)
+
+
+def _has(present: Tensor, remaining: str, c: str) -> Tensor:
+    """Which utterances have, of the modalities of a condition, exactly the remaining ones: (B,) bool."""
+    columns = [i for i, m in enumerate(MODALITIES) if m in c]
+    wanted = torch.tensor([MODALITIES[i] in remaining for i in columns])
+    return (present[:, columns].bool() == wanted).all(1)
 
 
 def per_condition(

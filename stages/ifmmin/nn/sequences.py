@@ -32,6 +32,15 @@ class Sequences(NamedTuple):
     start: Tensor
     lengths: Tensor
 
+    @property
+    def present(self) -> Tensor:
+        """Which of the sequences have frames, (B,) bool; the others are missing."""
+        return self.start != SILENCE
+
+    def with_placeholder(self, steps: int) -> "Sequences":
+        """Give each missing sequence the length of the zero placeholder, in frames."""
+        return self._replace(lengths=torch.where(self.present, self.lengths, steps))
+
     def select(self, rows: Tensor) -> "Sequences":
         """Take the named sequences, (b,) int64, in that order; no frame is copied."""
         return Sequences(self.frames, self.start[rows], self.lengths[rows])
@@ -53,7 +62,7 @@ class Sequences(NamedTuple):
         return x if inside.all() else x.masked_fill_(sent(~inside, self.frames)[..., None], 0)
 
     def means(self, first: Tensor, behind: Tensor) -> Tensor:
-        """Mean of some frames of each sequence, none of them silence.
+        """Mean of some frames of each sequence; of silence, which has none, numbers without a meaning.
 
         Args:
             first: (B, n) int64, within the sequence: first frame of each of n means.
@@ -65,7 +74,7 @@ class Sequences(NamedTuple):
         frames = (behind - first).flatten()
         ends = frames.cumsum(0)
         within = torch.arange(int(ends[-1])) - (ends - frames).repeat_interleave(frames)
-        which = (self.start[:, None] + first).flatten().repeat_interleave(frames) + within
+        which = (self.start.clamp_min(0)[:, None] + first).flatten().repeat_interleave(frames) + within
         means = nn.functional.embedding_bag(
             sent(which, self.frames), self.frames, sent(ends - frames, self.frames), mode="mean"
         )

@@ -26,7 +26,7 @@ from distributed import (
 from distributed.worker import Worker
 
 from ifmmin.errors import UserError, one_line
-from ifmmin.parallel import working
+from ifmmin.parallel import interrupts, working
 from ifmmin.parallel.supervising import GONE, Job
 
 PACKAGE = str(Path(__file__).parents[2])
@@ -177,24 +177,15 @@ def local(workers: int, *, per_gpu: int) -> Iterator[Client]:
         gpu = visible[i // per_gpu : i // per_gpu + 1]
         own = {"resources": {GPU: 1}, "env": {"CUDA_VISIBLE_DEVICES": gpu[0]}} if gpu else {}
         options.append({"nthreads": 1, "memory_limit": 0, "dashboard": False, "silence_logs": QUIET, **own})
-    with (
-        dask.config.set(SETTINGS),
-        SpecCluster(
-            workers={i: {"cls": Nanny, "options": own} for i, own in enumerate(options)},
-            scheduler={
-                "cls": Scheduler,
-                "options": {
-                    "host": "127.0.0.1",
-                    "port": 0,
-                    "dashboard": True,
-                    "dashboard_address": "127.0.0.1:0",
-                },
-            },
-            silence_logs=QUIET,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        client.run(working.leave_ctrl_c_to_the_driver)
+    address = {"host": "127.0.0.1", "port": 0, "dashboard": True, "dashboard_address": "127.0.0.1:0"}
+    with dask.config.set(SETTINGS), ExitStack() as started:
+        with interrupts.not_heard_by_children():
+            cluster = SpecCluster(
+                workers={i: {"cls": Nanny, "options": own} for i, own in enumerate(options)},
+                scheduler={"cls": Scheduler, "options": address},
+                silence_logs=QUIET,
+            )
+            client = started.enter_context(Client(started.enter_context(cluster)))
         yield client
 
 

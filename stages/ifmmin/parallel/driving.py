@@ -64,6 +64,27 @@ class Watcher(Protocol):
         """How things stand."""
 
 
+class Planner(Protocol):
+    """A project that is only asked."""
+
+    def plan(self, targets: Sequence[str]) -> dict[str, set[str]]:
+        """As that of Workspace."""
+
+    def changed(self, name: str) -> bool:
+        """Whether a stage's command, code, inputs, params or outputs have changed."""
+
+
+def rehearsed(project: Planner, targets: Sequence[str]) -> Iterator[str]:
+    """Say, a line each, which stages would run: those that have changed, and those that need them."""
+    would: set[str] = set()
+    plan = project.plan(targets)
+    for name, needs in plan.items():
+        if needs & would or project.changed(name):
+            would.add(name)
+            yield f"would run {name}"
+    yield f"{len(would)} of {len(plan)} stages would run or be restored"
+
+
 class Estimates:
     """Seconds that stages may take: their own last time, else the mean of their like, else of all."""
 
@@ -150,8 +171,9 @@ class Driver:
                     self._write_lock()
         finally:
             self._leave()
-        for name in self._waiting:
-            self._through("skipped", name)
+        self.fates |= dict.fromkeys(self._waiting, "skipped")
+        if self._waiting:
+            self._watcher.say(f"{len(self._waiting)} stages were skipped after the failure")
 
     def _leave(self) -> None:
         """Take what has just ended, end what runs, and write down what has finished, whatever goes wrong."""

@@ -24,6 +24,20 @@ def _handle(number: int, frame: object) -> None:
 
 
 @contextmanager
+def not_heard_by_children() -> Iterator[None]:
+    """Start processes that never hear Ctrl-C, which a terminal sends to all; here it waits until they have.
+
+    They inherit the mask of signals; a half-started cluster could neither run nor be closed.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with deferred():
+            yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def deferred() -> Iterator[None]:
     """Let an interrupt wait until this has ended: DVC writes its records in place.
 

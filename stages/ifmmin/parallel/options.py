@@ -41,6 +41,9 @@ def arguments(argv: Sequence[str], description: str | None) -> argparse.Namespac
         parser.error("-j is for workers that are started here; a running scheduler has its own")
     if args.per_gpu and (args.address or args.scheduler_file or args.slurm):
         parser.error("--per-gpu is for this machine; elsewhere workers say --resources GPU=N")
+    for name in ("scheduler_file", "slurm"):  # as they are meant where the command is called
+        if path := getattr(args, name):
+            setattr(args, name, path.resolve())
     return args
 
 

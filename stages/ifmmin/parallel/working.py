@@ -102,8 +102,3 @@ def stop(key: str) -> None:
     """End what runs under this key, if it does: a thread of Dask's hears of no cancellation."""
     if supervisor := BUSY.get(key):
         supervisor.process.kill()
-
-
-def leave_ctrl_c_to_the_driver() -> None:
-    """Let this worker live when Ctrl-C on a terminal reaches all of its processes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -24,6 +24,12 @@ FAULTS = (
 """What building a system from the settings of another, or of none, ends in."""
 
 
+def pretraining(name: str) -> str | None:
+    """The kind of encoders that a system starts from; None where it starts from nothing."""
+    kind: str | None = load("systems", name).PRETRAINING
+    return kind
+
+
 def build(
     name: str,
     *,

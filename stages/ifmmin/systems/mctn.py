@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from ifmmin.nn.classifier import Classifier
 from ifmmin.nn.initialisation import initialise
-from ifmmin.nn.per_condition import PerCondition, named, per_condition
-from ifmmin.nn.sequences import Sequences
+from ifmmin.nn.per_condition import PRESENT, PerCondition, named, per_condition, present
+from ifmmin.nn.sequences import Sequences, sent
 from ifmmin.nn.systems import Batch, Part, Prediction
 from ifmmin.terms import MODALITIES
 
@@ -30,7 +30,7 @@ def binned(x: Sequences, steps: int) -> Tensor:
     """Bring sequences to one number of steps.
 
     Args:
-        x: B sequences of D numbers a frame, none of them silence.
+        x: B sequences of D numbers a frame; of silence the result has no meaning.
         steps: how many.
 
     Returns:
@@ -157,7 +157,7 @@ class Translator(nn.Module):
             for _, group in of.by_length():
                 frames = group.padded().double()  # (T, b, D), zeros behind each sequence
                 sums += torch.stack([frames.sum((0, 1)), frames.square().sum((0, 1))])
-            mean, square = sums / of.lengths.sum()
+            mean, square = sums / of.lengths[of.present].sum().clamp_min(1)
             deviation = (square - mean.square()).clamp_min(0).sqrt()
             getattr(self, f"mean_{m}").copy_(mean)
             varies = deviation > ROUNDING * square.sqrt()
@@ -170,11 +170,12 @@ class Translator(nn.Module):
             self.get_buffer(name).copy_(x)
 
     def standardised(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
-        """Modality to (B, steps, D_m), in units of deviation."""
-        return {
-            m: (binned(of, self.steps) - self.get_buffer(f"mean_{m}")) / self.get_buffer(f"deviation_{m}")
-            for m, of in x.items()
-        }
+        """Modality to (B, steps, D_m), in units of deviation; all zero where it is missing."""
+        return {m: self._standardised(m, of) for m, of in x.items()}
+
+    def _standardised(self, m: str, of: Sequences) -> Tensor:
+        z = (binned(of, self.steps) - self.get_buffer(f"mean_{m}")) / self.get_buffer(f"deviation_{m}")
+        return z if of.present.all() else z * sent(of.present, z)[:, None, None]
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         """L = L_cls + translation_weight (L_trans_1 + L_cycle + L_trans_2), the last where there is one.
@@ -240,7 +241,8 @@ class MCTN(PerCondition[Translator]):
         """Each condition's features, from its own translator and its own modalities."""
         (_, first), *_ = self.by_condition()
         z = first.standardised(x)
-        return named({c: translator.read(z) for c, translator in self.by_condition()})
+        features = named({c: translator.read(z) for c, translator in self.by_condition()})
+        return {**features, PRESENT: present(x)}
 
 
 def translator(

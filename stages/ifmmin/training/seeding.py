@@ -6,6 +6,16 @@ import numpy as np
 import torch
 
 
+def of_fold(seed: int, fold: int) -> int:
+    """The seed of everything that is drawn in the runs of one fold.
+
+    Two folds of a session train on the same speakers; drawn by the seed alone, their trainings would be one.
+    All systems of a fold and seed share it, so that their comparisons stay paired.
+    """
+    state = np.random.SeedSequence([seed, fold]).generate_state(1, np.uint64)[0]
+    return int(state >> np.uint64(1))
+
+
 def start(seed: int) -> None:
     """Ask for deterministic algorithms, and seed the global generator.
 
