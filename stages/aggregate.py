@@ -1,13 +1,17 @@
-"""Reads the predictions and folds that params.yaml names, no others, and the paper's Table 1.
+"""Reads params.yaml, the predictions and folds it lists, the features and the paper's Table 1.
 
-Writes Table 1 as data, Markdown and LaTeX, the tests of its differences, and what lies behind it.
+Writes Table 1 (data, Markdown, LaTeX), significance tests, confusions, recalls and scores of every run.
 """
 
 from collections.abc import Sequence
 from itertools import product
 
-from ifmmin import averaging, comparison, entry, marks, notes, params, significance
-from ifmmin.artifacts import features, folds, predictions, printed, published, tables
+from ifmmin.core import entry
+from ifmmin.corpus import features, folds
+from ifmmin.evaluation import predictions
+from ifmmin.report import printed
+from ifmmin.results import marks, notes, paper_comparison, published, significance, table1, tables
+from ifmmin.settings import params
 
 INPUTS = ("--params", "--features", "--folds", "--predictions", "--paper")
 DATA = ("--scores", "--json", "--csv", "--significance", "--comparison", "--confusion", "--recalls", "--runs")
@@ -22,19 +26,19 @@ def main(argv: Sequence[str]) -> None:
     apart = [row for row in rows if row not in (compared["proposed"], *others)]
     runs, made = predictions.read_all(args.predictions, product(rows, settings["folds"], settings["seeds"]))
     roles = {fold: folds.read(args.folds / f"{fold}.parquet") for fold in settings["folds"]}
-    scores = averaging.scores(runs, len(corpus["classes"]))
-    table = marks.marked(averaging.table(scores, rows), **compared)
+    scores = table1.scores(runs, len(corpus["classes"]))
+    table = marks.marked(table1.table(scores, rows), **compared)
     tests = significance.compared(scores, roles, proposed=compared["proposed"], others=others)
     below = notes.below(table, corpus, made, tests, compared)
     tables.write_scores(args.scores, scores)
-    tables.write_nested(args.json, averaging.nested(table))
+    tables.write_nested(args.json, table1.nested(table))
     tables.write_table(args.csv, significance.with_intervals(table, scores, roles))
     tables.write_runs(args.runs, made)
     tables.write_significance(args.significance, tests)
     paper = published.read(args.paper)
-    tables.write_comparison(args.comparison, comparison.against_paper(table, paper, corpus))
-    tables.write_confusions(args.confusion, averaging.confusions(runs, corpus["classes"]))
-    tables.write_recalls(args.recalls, averaging.recalls(runs, corpus["classes"]))
+    tables.write_comparison(args.comparison, paper_comparison.against_paper(table, paper, corpus))
+    tables.write_confusions(args.confusion, table1.confusions(runs, corpus["classes"]))
+    tables.write_recalls(args.recalls, table1.recalls(runs, corpus["classes"]))
     printed.write_markdown(args.markdown, table, apart, below)
     printed.write_latex(args.latex, table, apart, below)
 

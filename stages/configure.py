@@ -1,7 +1,6 @@
-"""Reads params.yaml, the whole of it, and refuses it with what dvc.yaml and the file system tell of it.
+"""Reads params.yaml and dvc.yaml, and stops with an error message if params.yaml is invalid.
 
-Writes the settings of each system and kind of pretraining, in files apart, so that a parameter retrains its
-readers alone; and a file that ingest depends on, so that nothing runs before params.yaml is checked.
+Writes one settings file for each system and kind of pretraining, and a file that ingest depends on.
 """
 
 import inspect
@@ -9,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from ifmmin import entry, params, planning, schema
-from ifmmin.artifacts import configs, raw
-from ifmmin.loading import load
+from ifmmin.core import configs, entry
+from ifmmin.core.loading import load
+from ifmmin.settings import params, planning, schema
 
 SHARED = ("lambda1", "lambda2", "K", "M")
 CHECKED = ("corpus", "folds", "seeds", "rows", "split", "comparison")
@@ -21,35 +20,44 @@ GIVEN = ("condition", "encoders", "n_classes", "sizes")
 
 
 def accepts(module: ModuleType) -> list[str]:
-    """The parameters that a build reads.
+    """List the parameters that the module's `build` reads from params.yaml.
 
-    They are its keyword arguments without a value, but for what the corpus and pretraining give.
+    They are its arguments without a default, except those set by the corpus and by pretraining.
     """
     parameters = inspect.signature(module.build).parameters.values()
     return [p.name for p in parameters if p.default is p.empty and p.name not in GIVEN]
 
 
 def system(kind: str, name: str) -> ModuleType:
-    """Load a system, which must start from the kind of encoders that it is listed under."""
+    """Load a system and check that params.yaml lists it under its kind of pretraining.
+
+    Raises:
+        ParamsError: if it is listed under another kind.
+    """
     module = load("systems", name)
-    own = module.PRETRAINING or schema.SCRATCH
-    if kind != own:
+    expected = module.PRETRAINING or schema.SCRATCH
+    if kind != expected:
         raise params.ParamsError(
-            f"system {name!r} stands under systems.{kind}; its file starts from {own!r}. "
-            "Move it there in params.yaml."
+            f"params.yaml: system {name!r} is listed under systems.{kind}; expected systems.{expected}. "
+            "Move it there."
         )
     return module
 
 
 def resolved(settings: Mapping[str, Any], where: object) -> Iterator[tuple[str, ModuleType, Config]]:
-    """Name, file and settings of each system and kind of pretraining; `where` names params.yaml in errors."""
+    """Yield name, module and settings of each system and kind of pretraining.
+
+    Args:
+        settings: content of params.yaml.
+        where: path of params.yaml, for error messages.
+    """
     entries = [
         (f"systems.{kind}.{name}", system(kind, name), entry_, "train")
         for kind, group in settings["systems"].items()
         for name, entry_ in group.items()
     ]
     entries += [
-        (f"pretrainings.{kind}", load("pretrainings", kind), entry_, "pretrain")
+        (f"pretrainings.{kind}", load("pretraining", kind), entry_, "pretrain")
         for kind, entry_ in settings["pretrainings"].items()
     ]
     for key, module, entry_, group in entries:
@@ -67,7 +75,7 @@ def resolved(settings: Mapping[str, Any], where: object) -> Iterator[tuple[str, 
 def main(argv: Sequence[str]) -> None:
     args = entry.arguments(argv, __doc__, "--params", "--pipeline", "--out", "--checked")
     settings = params.read(args.params, *PARAMS)
-    if faults := planning.faults(settings, args.pipeline, raw.FILES.values()):
+    if faults := planning.faults(settings, args.pipeline):
         raise params.ParamsError("\n".join(faults))
     for name, _, config in resolved(settings, args.params):
         configs.write(args.out / f"{name}.json", config)

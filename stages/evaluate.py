@@ -1,44 +1,50 @@
-"""Reads a model, data/features and its fold. Writes test predictions in every condition, and H'.
+"""Reads a trained model, data/features, its fold with its scaling, and params.yaml (missing_rates).
 
-Writes the same of utterances that miss some of their frames, drawn by the seed of the run.
+Writes H' and the test predictions of every condition, with all frames and at each rate of missing frames.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from ifmmin import batches, entry, evaluating, systems
-from ifmmin.artifacts import features, folds, gaps, invariants, predictions, scalings, weights
-from ifmmin.terms import CONDITIONS, FULL
-from ifmmin.training import devices, prediction, seeding
+from ifmmin import systems
+from ifmmin.core import entry
+from ifmmin.core.terms import CONDITIONS, FULL
+from ifmmin.corpus import features, folds, scalings
+from ifmmin.evaluation import dropping, invariants, missing_frames, predictions
+from ifmmin.settings import params
+from ifmmin.training import batches, devices, prediction, seeding, tabulation, weights
 
-INPUTS = ("system", "--features", "--fold", "--scaling", "--model", "--seed")
-OUTPUTS = ("--predictions", "--invariants", "--gaps")
+INPUTS = ("system", "--params", "--features", "--fold", "--scaling", "--model", "--seed")
+OUTPUTS = ("--predictions", "--invariants", "--missing-frames")
+PARAMS = ("missing_rates",)
+
+
+def predicted(system: Any, corpus: batches.Corpus, precision: str) -> tuple[Any, Any]:  # noqa: ANN401 - scripts know no torch
+    """Predict the test utterances in every condition: the table of predictions, and H'."""
+    by_condition, _ = prediction.predict(system, corpus, "test", (*CONDITIONS, FULL), precision)
+    return tabulation.tables(by_condition, corpus, "test")
 
 
 def main(argv: Sequence[str]) -> dict[str, Any]:
     args = entry.arguments(argv, __doc__, *INPUTS, *OUTPUTS)
-    run_of = {"fold": folds.number(args.fold), "seed": args.seed}
-    source = {"system": args.system, **run_of}
+    rates = params.read(args.params, *PARAMS)["missing_rates"]
+    fold_and_seed = {"fold": folds.number(args.fold), "seed": args.seed}
+    source = {"system": args.system, **fold_and_seed}
     tensors, header = weights.read(args.model, **source)
     device, run = devices.settle(header["fit"]["threads"])
-    seeding.start(0)
+    seeding.start(seed := seeding.fold_seed(**fold_and_seed))
     fold, scaling = folds.read(args.fold), scalings.read(args.scaling)
     corpus = batches.corpus(*features.read(args.features), fold, scaling, device)
     system = systems.restore(str(args.model), tensors, header).to(device)
-    how = {"role": "test", "conditions": (*CONDITIONS, FULL), "precision": run["precision"]}
-    table, H_prime = evaluating.tables(prediction.predict(system, corpus, **how)[0], corpus, "test")
-    seed = seeding.of_fold(**run_of)
-    poorer = {share: batches.with_gaps(corpus, "test", share, seed) for share in batches.SHARES}
-    said = {share: prediction.predict(system, of, **how)[0] for share, of in poorer.items()}
-    missing = {share: evaluating.tables(said[share], of, "test")[0] for share, of in poorer.items()}
-    made = {
-        **source,
-        "trained": header["run"],
-        "evaluated": run,
-        **{k: header[k] for k in ("pretrained", "collapsed")},
-    }
+
+    table, H_prime = predicted(system, corpus, run["precision"])
+    dropped = {rate: dropping.drop_frames(corpus, "test", rate, seed) for rate in rates}
+    with_missing_frames = {rate: predicted(system, dropped[rate], run["precision"])[0] for rate in rates}
+
+    made = {key: header[key] for key in ("pretrained", "collapsed")}
+    made |= {**source, "trained": header["run"], "evaluated": run}
     predictions.write(args.predictions, table, corpus.classes, made)
-    gaps.write(args.gaps, missing, corpus.classes, source)
+    missing_frames.write(args.missing_frames, with_missing_frames, corpus.classes, source)
     invariants.write(args.invariants, table[["utterance_id", "condition"]].iloc[: len(H_prime)], H_prime)
     return run
 

@@ -1,12 +1,15 @@
-"""Reads a kind of pretraining's settings, data/features and a fold. Writes encoders and history."""
+"""Reads the settings of a kind of pretraining, data/features, and a fold with its scaling.
+
+Writes the pretrained encoders and the training history.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
-from ifmmin import batches, entry
-from ifmmin.artifacts import checkpoints, configs, features, folds, histories, scalings, weights
-from ifmmin.loading import load
-from ifmmin.training import devices, loop, seeding
+from ifmmin.core import configs, entry
+from ifmmin.core.loading import load
+from ifmmin.corpus import features, folds, scalings
+from ifmmin.training import batches, checkpoints, devices, histories, loop, seeding, weights
 
 INPUTS = ("kind", "--config", "--features", "--fold", "--scaling", "--seed")
 
@@ -17,18 +20,18 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     settings = loop.Settings(**config["fit"])
     device, run = devices.settle(settings.threads)
     source = {"fold": folds.number(args.fold), "seed": args.seed}
-    seeding.start(seed := seeding.of_fold(**source))
+    seeding.start(seed := seeding.fold_seed(**source))
     fold, scaling = folds.read(args.fold), scalings.read(args.scaling)
     corpus = batches.corpus(*features.read(args.features), fold, scaling, device)
-    given = {"sizes": corpus.sizes(), "n_classes": len(corpus.classes)}
-    network = load("pretrainings", args.kind).build(**given, **config["build"]).to(device)
+    arguments = {"sizes": corpus.sizes(), "n_classes": len(corpus.classes)}
+    network = load("pretraining", args.kind).build(**arguments, **config["build"]).to(device)
     checkpoint = checkpoints.Checkpoint(
         f"pretrain-{args.kind}-{args.history.stem}",
-        {**entry.given(args, INPUTS), **run, "on": devices.model(device)},
+        {**entry.run_inputs(args, INPUTS), **run, "on": devices.model(device)},
     )
-    how = {"seed": seed, "precision": run["precision"], "checkpoint": checkpoint}
+    options = {"seed": seed, "precision": run["precision"], "checkpoint": checkpoint}
     with entry.progress(f"pretrain {args.kind} {args.history.stem}", settings.epochs) as on_epoch:
-        fitted = loop.fit(network, corpus, settings, **how, on_epoch=on_epoch)
+        fitted = loop.fit(network, corpus, settings, **options, on_epoch=on_epoch)
     header = {"encoders": network.encoders.settings, **config, "run": run, "collapsed": fitted.collapsed}
     weights.write(args.encoders, network.encoders.state_dict(), {"kind": args.kind, **source, **header})
     histories.write(args.history, fitted.history)

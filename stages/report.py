@@ -1,10 +1,15 @@
-"""Reads the tables of aggregate and draw, and what made them. Writes one page that shows them all."""
+"""Reads params.yaml, presets, requirements.txt, data/features and the tables of aggregate and draw.
+
+Writes the report page.
+"""
 
 from collections.abc import Sequence
 
-from ifmmin import averaging, entry, notes, params, presets
-from ifmmin.artifacts import curves, features, pages, tables
-from ifmmin.reporting import charts, page
+from ifmmin.core import entry
+from ifmmin.corpus import features
+from ifmmin.report import charts, page, pages
+from ifmmin.results import curves, notes, table1, tables
+from ifmmin.settings import params, presets
 
 INPUTS = ("--params", "--presets", "--requirements", "--features", "--runs")
 TABLES = ("--table", "--scores", "--significance", "--comparison", "--confusion")
@@ -18,21 +23,24 @@ PARAMS = (*SHARED, *RUNS, *GROUPS)
 def main(argv: Sequence[str]) -> None:
     args = entry.arguments(argv, __doc__, *INPUTS, *TABLES, *CURVES, "--out")
     settings, corpus = params.read(args.params, *PARAMS), features.read_corpus(args.features)
-    made = tables.read_runs(args.runs)
+    runs = tables.read_runs(args.runs)
     paths = {name.removeprefix("--"): getattr(args, name.removeprefix("--")) for name in (*TABLES, *CURVES)}
-    read = {
+    contents = {
         name: (curves if f"--{name}" in CURVES else tables).read(path, name) for name, path in paths.items()
     }
-    below = notes.below(read["table"], corpus, made, read["significance"], settings["comparison"])
+    below = notes.below(contents["table"], corpus, runs, contents["significance"], settings["comparison"])
     facts = {
-        "preset (of what it sets)": presets.described(settings, args.presets),
+        "preset (of what it sets)": presets.describe(settings, args.presets),
         **{key: page.plain(settings[key]) for key in ("lambda1", "lambda2", "folds", "seeds")},
-        "device and precision": page.plain(averaging.made_on(made)),
+        "device and precision": page.plain(table1.made_on(runs)),
         "versions": page.plain(page.pinned(args.requirements.read_text("utf-8"))),
     }
-    shown = charts.specifications(read, systems=settings["rows"], drawn=settings["figures"]["system"])
-    given = {"corpus": corpus, "below": below, "facts": facts, "compared": settings["comparison"]}
-    pages.write(args.out, page.html(read, shown, **given, params=dict(presets.flat(settings))))
+    specifications = charts.specifications(
+        contents, systems=settings["rows"], drawn=settings["figures"]["system"]
+    )
+    context = {"corpus": corpus, "below": below, "facts": facts, "compared": settings["comparison"]}
+    html = page.html(contents, specifications, **context, params=dict(presets.flat(settings)))
+    pages.write(args.out, html)
 
 
 if __name__ == "__main__":

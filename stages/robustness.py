@@ -1,15 +1,19 @@
-"""Reads the predictions that params.yaml names, with and without missing frames. Trains nothing.
+"""Reads params.yaml, data/features, and the predictions it lists, with and without missing frames.
 
-Writes WA and UA against the share of missing modalities and of missing frames, as a table and a figure.
+Writes WA and UA against the rate of missing modalities and of missing frames, as a table and a figure.
 """
 
 from collections.abc import Sequence
 from itertools import product
 
-from ifmmin import entry, figures, params, robustness
-from ifmmin.artifacts import curves, features, gaps, images, predictions
+from ifmmin.core import entry
+from ifmmin.corpus import features
+from ifmmin.evaluation import missing_frames, predictions
+from ifmmin.report import figures, images
+from ifmmin.results import curves, robustness
+from ifmmin.settings import params
 
-INPUTS = ("--params", "--features", "--predictions", "--gaps")
+INPUTS = ("--params", "--features", "--predictions", "--missing-frames")
 PARAMS = ("folds", "seeds", "rows")
 
 
@@ -19,7 +23,8 @@ def main(argv: Sequence[str]) -> None:
     keys = list(product(settings["rows"], settings["folds"], settings["seeds"]))
     runs, _ = predictions.read_all(args.predictions, keys)
     missing = {
-        (s, f, n): gaps.read(args.gaps / s / f"{f}-{n}.parquet", system=s, fold=f, seed=n) for s, f, n in keys
+        (s, f, n): missing_frames.read(args.missing_frames / s / f"{f}-{n}.parquet", system=s, fold=f, seed=n)
+        for s, f, n in keys
     }
     table = robustness.curves(robustness.scores(runs, missing, len(corpus["classes"])))
     curves.write(args.csv, table)

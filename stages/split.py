@@ -1,10 +1,11 @@
-"""Reads data/features and params.yaml (folds, split). Writes each fold's roles and its acoustic scaling."""
+"""Reads data/features and params.yaml (folds, split). Writes the roles and acoustic scaling of each fold."""
 
 from collections.abc import Sequence
 
-from ifmmin import entry, params, splitting
-from ifmmin.artifacts import features, folds, scalings
-from ifmmin.files import ArtifactError
+from ifmmin.core import entry
+from ifmmin.core.files import ArtifactError
+from ifmmin.corpus import features, folds, scalings, splitting
+from ifmmin.settings import params
 
 PARAMS = ("folds", "split")
 

@@ -1,19 +1,22 @@
-"""Reads params.yaml (synthesize). Writes the embedded corpus as a pack in the MMIN layout."""
+"""Reads params.yaml (synthesize). Writes the synthetic corpus as a feature pack in the MMIN layout."""
 
 from collections.abc import Sequence
 
-from ifmmin import entry, params, synthesis
-from ifmmin.artifacts import raw, raw_targets
-from ifmmin.terms import MODALITIES
+from ifmmin.core import entry
+from ifmmin.core.terms import MODALITIES
+from ifmmin.pack import raw, synthesis, target_files
+from ifmmin.settings import params
 
 PARAMS = ("synthesize",)
 
 
 def main(argv: Sequence[str]) -> None:
     args = entry.arguments(argv, __doc__, "--params", "--out")
-    said, frames = synthesis.corpus(params.read(args.params, *PARAMS)["synthesize"])
-    targets = raw_targets.Targets(
-        dict(zip(said.ids, said.labels, strict=True)), synthesis.folds(said), len(synthesis.SHARES)
+    utterances, frames = synthesis.corpus(params.read(args.params, *PARAMS)["synthesize"])
+    targets = target_files.Targets(
+        dict(zip(utterances.ids, utterances.labels, strict=True)),
+        synthesis.folds(utterances),
+        len(synthesis.PROPORTIONS),
     )
     description = {
         "name": "embedded corpus",
@@ -22,7 +25,7 @@ def main(argv: Sequence[str]) -> None:
         "extractors": dict.fromkeys(MODALITIES, synthesis.GENERATOR),
     }
     raw.write(args.out, frames, description)
-    raw_targets.write(args.out, targets)
+    target_files.write(args.out, targets)
 
 
 if __name__ == "__main__":

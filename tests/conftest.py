@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -13,10 +14,10 @@ import torch
 import yaml
 from hypothesis import settings as hypothesis_settings
 
-from ifmmin.batches import Corpus
-from ifmmin.loading import load
+from ifmmin.core.loading import load
 from ifmmin.nn.encoders import Encoders
 from ifmmin.nn.sequences import Sequences
+from ifmmin.training.batches import Corpus
 from ifmmin.training.devices import has_bf16
 
 ROOT = Path(__file__).parent.parent
@@ -143,18 +144,25 @@ class Stage:
 def stage(tmp_path):
     """Give a function that runs a stage script with arguments, in a process of its own, in tmp_path."""
 
-    def run(script, *arguments):
+    def run(script, *arguments, module=None):
+        called = [module, script] if module else [f"stages.{script}"]
         done = subprocess.run(
-            [sys.executable, ROOT / "stages" / f"{script}.py", *map(str, arguments)],
+            [sys.executable, "-m", *called, *map(str, arguments)],
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            env={**os.environ, "IFMMIN_DEVICE": "cpu"},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "IFMMIN_DEVICE": "cpu"},
             check=False,
         )
         return Stage(done.returncode, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def ifmmin(stage):
+    """Give a function that runs a verb of the command with arguments, as `stage` runs a stage."""
+    return partial(stage, module="ifmmin")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import torch
 
 from conftest import ENCODERS, SIZES, SYSTEM
 from ifmmin import systems
-from ifmmin.terms import CONDITIONS, FULL
+from ifmmin.core.terms import CONDITIONS, FULL
 
 CLASSES = ["angry", "happy", "neutral", "sad"]
 SPECIFIC = {name: x for name, x in ENCODERS.items() if not name.startswith("invariance")}
@@ -24,9 +24,9 @@ STARTS = {
     "mmin_no_cycle": (FUSED, MMIN),
     "mctn": (SCRATCH, {"hidden": 6, "steps": 3, "translation_weight": 0.3, **HEAD}),
     "late_fusion_floor": (SCRATCH, FUSION),
-    "late_fusion_ceiling": (SCRATCH, FUSION),
+    "late_fusion_per_condition": (SCRATCH, FUSION),
 }
-PER_CONDITION = ("mctn", "late_fusion_ceiling")
+PER_CONDITION = ("mctn", "late_fusion_per_condition")
 SCALING = {"mean": [5.0, 1.0, 2.0, -30.0, 0.0], "std": [1.0, 4.0, 0.5, 20.0, 3.0]}
 
 

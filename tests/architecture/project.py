@@ -11,9 +11,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ROOT / "stages"
-PACKAGE = STAGES / "ifmmin"
+PACKAGE = ROOT / "ifmmin"
 
-SCRIPTS = sorted(STAGES.glob("*.py"))
+SCRIPTS = sorted(path for path in STAGES.glob("*.py") if path.name != "__init__.py")
 LIBRARY = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -38,8 +38,10 @@ def tree(path: Path) -> ast.Module:
 
 
 def script(stage: str) -> Path:
-    """The script that a stage runs: `python stages/<script>.py ...`."""
-    return ROOT / stages()[stage]["cmd"].split()[1]
+    """The script that a stage runs: `python -m stages.<script> ...`."""
+    python, m, module, *_ = stages()[stage]["cmd"].split()
+    assert (python, m) == ("python", "-m"), stage
+    return ROOT.joinpath(*module.split(".")).with_suffix(".py")
 
 
 def imports(path: Path) -> Iterator[str]:

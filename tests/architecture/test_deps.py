@@ -1,6 +1,7 @@
 """The cache key of a stage: its deps are what it imports, its params are what it reads."""
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from architecture.project import (
     PACKAGE,
     ROOT,
     SCRIPTS,
-    STAGES,
     body,
     imports,
     name,
@@ -22,7 +22,9 @@ from architecture.project import (
     tree,
 )
 
-ROOMS_LOADED_BY_NAME = ("systems", "pretrainings")
+ROOMS_LOADED_BY_NAME = ("systems", "pretraining")
+COMPUTE_NOTHING = {"ifmmin/__init__.py", "stages/__init__.py"}
+"""They refuse an old Python, load models for users and handle Ctrl-C: no result depends on them."""
 BY_NAME = {
     "import_module",
     "__import__",
@@ -40,12 +42,12 @@ def graph() -> grimp.ImportGraph:
 
 
 def file(module: str) -> Path:
-    path = STAGES.joinpath(*module.split("."))
+    path = ROOT.joinpath(*module.split("."))
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def known(imported: str) -> str:
-    """The module behind an imported name: `ifmmin.terms.MODALITIES` stands in `ifmmin.terms`."""
+    """The module behind an imported name: `ifmmin.core.terms.MODALITIES` stands in `ifmmin.core.terms`."""
     while imported not in graph().modules:
         imported = imported.rpartition(".")[0]
     return imported
@@ -59,12 +61,13 @@ def closure(modules: set[str]) -> set[str]:
     }
 
 
-def loaded(room: str, stage: str, system: str | None) -> set[str]:
-    """What a stage loads from a room by name: the first word behind its script, or any file of the room."""
-    word = stages()[stage]["cmd"].split()[2]
+def loaded(room: str, stage: str, item: str | None) -> set[str]:
+    """What a stage loads from a room by name: the first word behind its module, or any file of the room."""
+    word = stages()[stage]["cmd"].split()[3]
     if word.startswith("-"):
         return graph().find_children(f"ifmmin.{room}")
-    return {f"ifmmin.{room}.{system if word == '${item.system}' else word}"}
+    assert word in ("${item.system}", "${item.kind}")
+    return {f"ifmmin.{room}.{item}"}
 
 
 def rooms_loaded(paths: list[Path]) -> set[str]:
@@ -84,14 +87,13 @@ def imported_files(stage: str, system: str | None) -> set[str]:
     for room in rooms_loaded([script(stage), *(file(module) for module in modules)]):
         modules |= closure({f"ifmmin.{room}"} | loaded(room, stage, system))
     paths = (file(module) for module in modules)
-    return {name(script(stage))} | {
-        name(path) for path in paths if path.name != "__init__.py" or body(tree(path))
-    }
+    files = {name(path) for path in paths if path.name != "__init__.py" or body(tree(path))}
+    return ({name(script(stage))} | files) - COMPUTE_NOTHING
 
 
 def code_deps(stage: str, system: str | None) -> set[str]:
-    deps = (dep.replace("${item.system}", str(system)) for dep in stages()[stage]["deps"])
-    return {dep for dep in deps if dep.startswith("stages/")}
+    deps = (re.sub(r"\$\{item\.(system|kind)\}", str(system), dep) for dep in stages()[stage]["deps"])
+    return {dep for dep in deps if dep.startswith(("ifmmin/", "stages/"))}
 
 
 def as_dep(path: str, deps: set[str]) -> str:
@@ -106,6 +108,9 @@ def cases() -> list[tuple[str, str | None]]:
     found: list[tuple[str, str | None]] = []
     for stage, content in stages().items():
         matrix = content.get("matrix", {})
+        if "kind" in matrix:
+            found += [(stage, kind) for kind in params()["pretrainings"]]
+            continue
         systems = groups.get(str(matrix["system"]), every) if "system" in matrix else [None]
         found += [(stage, system) for system in systems]
     return found
@@ -133,9 +138,9 @@ def test_code_deps_exist(stage):
 def test_one_module_loads_by_name_and_only_from_two_rooms():
     """Any other import by name would escape the test above.
 
-    The supervisor of a stage is not part of it, and no stage loads the visual plug-in of a user.
+    The supervisor of a stage is not part of it, and no stage loads a visual plug-in or a verb.
     """
-    others = {PACKAGE / "parallel/supervising.py", PACKAGE / "media/visual.py"}
+    others = {PACKAGE / f"{name}.py" for name in ("parallel/supervising", "media/visual", "cli/main")}
     loaders = {
         name(path)
         for path in {*SCRIPTS, *LIBRARY} - others
@@ -143,15 +148,12 @@ def test_one_module_loads_by_name_and_only_from_two_rooms():
         if isinstance(node, ast.Call) and ast.unparse(node.func).removeprefix("importlib.") in BY_NAME
     }
 
-    assert loaders == {name(PACKAGE / "loading.py")}
+    assert loaders == {name(PACKAGE / "core/loading.py")}
     assert rooms_loaded(SCRIPTS + LIBRARY) == set(ROOMS_LOADED_BY_NAME)
 
 
-def test_every_script_but_the_commands_of_people_is_run_by_a_stage():
-    names = ("compare", "extract", "params_schema", "predict", "preset", "records", "run")
-    commands = {STAGES / f"{name}.py" for name in names}
-
-    assert {script(stage) for stage in stages()} == set(SCRIPTS) - commands
+def test_every_script_is_run_by_a_stage():
+    assert {script(stage) for stage in stages()} == set(SCRIPTS)
 
 
 def constants(path: Path) -> dict[str, tuple[str, ...]]:

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from architecture.project import ROOT, params
-from ifmmin import params as schema
-from ifmmin import presets
+from ifmmin.settings import params as schema
+from ifmmin.settings import presets
 
 NAMES = ("demonstration", "paper", "paper_literal", "released_code")
 

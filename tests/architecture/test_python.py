@@ -5,22 +5,23 @@ import sys
 
 import pytest
 
-from architecture.project import ROOT, SCRIPTS, name
+from architecture.project import ROOT, SCRIPTS
 
 OLD = """
 import runpy, sys
 sys.version_info = (3, 10, 13)
-sys.path.insert(0, "stages")
-sys.argv = [sys.argv[1]]
-runpy.run_path(sys.argv[0], run_name="__main__")
+sys.path.insert(0, ".")
+module = sys.argv[1]
+sys.argv = ["-m"]
+runpy.run_module(module, run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=name)
-def test_an_old_python_is_named_and_what_is_expected(path):
+@pytest.mark.parametrize("module", ["ifmmin", *(f"stages.{path.stem}" for path in SCRIPTS)])
+def test_an_old_python_is_named_and_what_is_expected(module):
     """Without site-packages, as what is pinned cannot be installed there."""
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", OLD, name(path)], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-I", "-S", "-c", OLD, module], cwd=ROOT, capture_output=True, text=True
     )
 
     assert done.returncode == 1

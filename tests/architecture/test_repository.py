@@ -63,7 +63,7 @@ def test_hooks_before_a_commit_run_what_is_installed():
 def test_the_devcontainer_installs_the_requirements():
     container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text("utf-8"))
 
-    assert "pip install --user -r requirements.txt" in container["postCreateCommand"]
+    assert "pip install --user -r requirements-dev.txt" in container["postCreateCommand"]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 """requirements.txt and requirements-media.txt: exact versions of what is used, and nothing else."""
 
-import json
 import re
 import sys
+import tomllib
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
@@ -11,13 +12,14 @@ from packaging.utils import canonicalize_name
 
 from architecture.project import LIBRARY, ROOT, SCRIPTS, imports
 
-CORE, MEDIA = "requirements.txt", "requirements-media.txt"
+CORE, DEV, MEDIA = "requirements.txt", "requirements-dev.txt", "requirements-media.txt"
 FILES_ALONE = {"fer"}
 """Not imported: its weights are read."""
 TOOLS = {
     "bokeh",
     "dvc-s3",
     "import-linter",
+    "pytest-xdist",
     "moto",
     "mypy",
     "pandas-stubs",
@@ -29,7 +31,7 @@ TOOLS = {
 
 def lines(file: str = CORE) -> list[str]:
     text = (ROOT / file).read_text("utf-8")
-    return [line for line in text.splitlines() if line.strip() and not line.startswith(("#", "-c "))]
+    return [line for line in text.splitlines() if line.strip() and not line.startswith(("#", "-c ", "-r "))]
 
 
 def names(file: str = CORE) -> set[str]:
@@ -48,13 +50,15 @@ needs_media = pytest.mark.skipif(
 )
 
 
-def imported() -> set[str]:
-    """Names that the package index knows of what stages/ and tests/ import."""
-    tests = (ROOT / "tests").rglob("*.py")
-    modules = {module.split(".")[0] for path in [*SCRIPTS, *LIBRARY, *tests] for module in imports(path)}
+def imported(*paths: Path) -> set[str]:
+    """Names that the package index knows of what some files import; by default all, with the tests."""
+    files = paths or [*SCRIPTS, *LIBRARY, *(ROOT / "tests").rglob("*.py")]
+    modules = {module.split(".")[0] for path in files for module in imports(path)}
     distributions = metadata.packages_distributions()
     return {
-        name for module in modules - sys.stdlib_module_names for name in set(distributions.get(module, ()))
+        name
+        for module in modules - sys.stdlib_module_names - {"ifmmin"}
+        for name in set(distributions.get(module, ()))
     }
 
 
@@ -63,12 +67,28 @@ def normal(distributions: set[str]) -> set[str]:
 
 
 def test_every_requirement_is_imported_or_a_tool():
-    assert normal(names()) - normal(TOOLS) - normal(imported()) == set()
+    assert normal(names()) - normal(TOOLS) - normal(imported(*SCRIPTS, *LIBRARY)) == set()
+    assert normal(names(DEV)) - normal(TOOLS) - normal(imported()) == set()
 
 
 def test_every_import_is_required():
     """What comes along with another package today may not come along tomorrow."""
-    assert normal(imported()) - normal(names()) - normal(names(MEDIA)) == set()
+    media = normal(names(MEDIA))
+    assert normal(imported(*SCRIPTS, *LIBRARY)) - normal(names()) - media == set()
+    assert normal(imported()) - normal(names()) - normal(names(DEV)) - media == set()
+
+
+def test_what_pip_installs_with_the_package_is_pinned_for_the_pipeline():
+    """Names and, by their lower bounds, versions of pyproject.toml agree with requirements.txt."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    needs = [*project["dependencies"], *extras["cluster"], *extras["export"]]
+    pins = {canonicalize_name(r.name): next(iter(r.specifier)).version for r in map(Requirement, lines())}
+
+    wanted = {canonicalize_name(r.name): r.specifier for r in map(Requirement, needs)}
+
+    assert wanted.keys() == pins.keys()
+    assert [name for name, version in pins.items() if version not in wanted[name]] == []
 
 
 def needs(name: str) -> set[str]:
@@ -101,7 +121,7 @@ def test_both_files_together_are_all_that_recordings_need_and_in_the_versions_in
     assert {name for name, pin in pins.items() if metadata.version(name) not in pin.specifier} == set()
 
 
-@pytest.mark.parametrize("file", [CORE, MEDIA])
+@pytest.mark.parametrize("file", [CORE, DEV, MEDIA])
 def test_every_requirement_has_its_exact_version(file):
     loose = [line for line in lines(file) if not re.fullmatch(r"[\w.-]+(\[\w+\])?==\d[\w.+!-]*", line)]
 
@@ -139,19 +159,3 @@ def test_everything_that_the_requirements_bring_along_is_pinned_as_it_is_install
 
     assert len(versions) > 100
     assert {name: here.get(name) for name in versions} == versions
-
-
-def test_the_bill_of_materials_lists_what_is_pinned():
-    """After a change of the pins .ci/sbom writes it anew."""
-    bom = json.loads((ROOT / "sbom.cdx.json").read_text("utf-8"))
-    pinned = set()
-    for name in ("constraints.txt", "requirements-media.txt"):
-        text = (ROOT / name).read_text("utf-8")
-        pins = [Requirement(line) for line in text.splitlines() if line.strip() and line.lstrip()[0] != "#"]
-        pinned |= {(canonicalize_name(pin.name), str(pin.specifier).removeprefix("==")) for pin in pins}
-
-    assert (bom["bomFormat"], bom["specVersion"]) == ("CycloneDX", "1.6")
-    assert {(canonicalize_name(c["name"]), c["version"]) for c in bom["components"]} == pinned
-    assert {c["purl"] for c in bom["components"]} == {
-        f"pkg:pypi/{name}@{version}" for name, version in pinned
-    }

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from architecture.project import LIBRARY, ROOT, SCRIPTS, STAGES, imports, name, script, stages, tree
+from architecture.project import LIBRARY, PACKAGE, ROOT, SCRIPTS, imports, name, script, stages, tree
 
 
 def test_the_rooms_keep_their_contracts():
@@ -15,7 +15,7 @@ def test_the_rooms_keep_their_contracts():
     run = subprocess.run(
         [lint_imports, "--no-cache", "--no-logo"],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(STAGES)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
@@ -24,23 +24,18 @@ def test_the_rooms_keep_their_contracts():
 
 
 def test_nobody_imports_a_script():
-    stems = {path.stem for path in SCRIPTS}
-
     found = [
         f"{name(path)} imports {module}"
         for path in SCRIPTS + LIBRARY
         for module in imports(path)
-        if module.split(".")[0] in stems
+        if module.split(".")[0] == "stages"
     ]
 
     assert found == []
 
 
 def test_scripts_know_neither_dvc_nor_torch():
-    """DVC calls them; mathematics stands in the library.
-
-    The parallel runner and the comparison of experiments call DVC, and they alone.
-    """
+    """DVC calls them; what computes is in the library."""
     found = {
         (path.name, module.split(".")[0])
         for path in SCRIPTS
@@ -48,18 +43,18 @@ def test_scripts_know_neither_dvc_nor_torch():
         if module.split(".")[0] in ("dvc", "dvclive", "torch")
     }
 
-    assert found == {("run.py", "dvc"), ("compare.py", "dvc")}
+    assert found == set()
 
 
 def test_what_computes_on_a_gpu_is_what_settles_on_a_device():
     """The parallel runner gives a GPU to the stages that ask for a device, and to no other."""
     [constant] = [
         node.value
-        for node in tree(STAGES / "run.py").body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "GPU_SCRIPTS"
+        for node in tree(PACKAGE / "parallel/workspace.py").body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "GPU_STAGES"
     ]
 
     run = {script(stage) for stage in stages()}
     assert set(ast.literal_eval(constant)) == {
-        path.stem for path in run if "ifmmin.training.devices" in imports(path)
+        f"stages.{path.stem}" for path in run if "ifmmin.training.devices" in imports(path)
     }

@@ -21,7 +21,7 @@ SINGLE = ("synthesize", "ingest", "split", "configure", "aggregate", "draw", "ex
 def expected(values: dict[str, Any]) -> list[str]:
     runs = [f"{fold}-{seed}" for fold in values["folds"] for seed in values["seeds"]]
     names = [*SINGLE]
-    names += [f"pretrain_{kind}@{run}" for kind in values["pretrainings"] for run in runs]
+    names += [f"pretrain@{kind}-{run}" for kind in values["pretrainings"] for run in runs]
     names += [
         f"train_{kind}@{system}-{run}"
         for kind, group in values["systems"].items()
@@ -62,9 +62,6 @@ def test_stage_names_follow_folds_seeds_rows_and_systems(tmp_path):
     assert listed(tmp_path, values) == expected(values)
 
 
-def test_commands_are_python_and_a_script_of_stages():
+def test_a_command_runs_the_module_of_its_stage():
     for stage, content in stages().items():
-        python, script = content["cmd"].split()[:2]
-
-        assert python == "python", stage
-        assert script == f"stages/{stage.partition('_')[0]}.py", stage
+        assert content["cmd"].split()[:3] == ["python", "-m", f"stages.{stage.partition('_')[0]}"], stage

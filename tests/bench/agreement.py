@@ -18,14 +18,16 @@ import project
 import torch
 from torch import nn
 
-import configure
 from bench import plain
-from ifmmin import batches, params, scoring, systems
-from ifmmin.artifacts import features, folds, scalings
-from ifmmin.nn.systems import Part, Prediction
-from ifmmin.terms import CONDITIONS, availability
-from ifmmin.training import loop, seeding
+from ifmmin import systems
+from ifmmin.core import scoring
+from ifmmin.core.terms import CONDITIONS, availability
+from ifmmin.corpus import features, folds, scalings
+from ifmmin.nn.protocol import CheckpointGroup, Prediction
+from ifmmin.settings import params
+from ifmmin.training import batches, loop, seeding
 from ifmmin.training.prediction import predict
+from stages import configure
 
 
 class Masked(nn.Module):
@@ -42,11 +44,11 @@ class Masked(nn.Module):
         """The sub-networks that are clipped."""
         return self.plain.networks()
 
-    def parts(self):
+    def checkpoint_groups(self):
         """One part."""
-        return {"": Part(CONDITIONS, self.state_dict())}
+        return {"": CheckpointGroup(CONDITIONS, self.state_dict())}
 
-    def prepare(self, x):
+    def precompute_targets(self, x):
         """Nothing: the teacher speaks in each step."""
         return {}
 
@@ -70,7 +72,7 @@ class Masked(nn.Module):
         """What was encoded."""
         return {c: Prediction(encoded[c], None) for c in conditions}
 
-    def vital(self, encoded):
+    def monitored(self, encoded):
         """Nothing: collapse is the engine's to see."""
         return {}
 

@@ -4,7 +4,7 @@
     python tests/bench/collapse.py --features F --folds G --scale 3
 
 For each form: pretraining, then IF-MMIN, both with the epochs of params.yaml; at their chosen epochs the
-share of live units and the standard deviation over the validation utterances (artifacts/histories.py); and
+share of active units and the standard deviation over the validation utterances (artifacts/histories.py); and
 the test UA from text alone. About a minute a form on one core.
 """
 
@@ -17,12 +17,14 @@ import numpy as np
 import project
 import torch
 
-import configure
-from ifmmin import batches, params, scoring, systems
-from ifmmin.artifacts import features, folds, scalings
-from ifmmin.loading import load
-from ifmmin.training import loop, seeding
+from ifmmin import systems
+from ifmmin.core import scoring
+from ifmmin.core.loading import load
+from ifmmin.corpus import features, folds, scalings
+from ifmmin.settings import params
+from ifmmin.training import batches, loop, seeding
 from ifmmin.training.prediction import predict
+from stages import configure
 
 FORMS = {
     "default": {},
@@ -69,7 +71,7 @@ def resolved(change, fit):
     """Settings of pretraining and of IF-MMIN as params.yaml has them, but for a change; no collapse stops."""
     settings = params.read(project.ROOT / "params.yaml", *configure.PARAMS)
     for entry, module in (
-        (settings["pretrainings"]["invariant"], load("pretrainings", "invariant")),
+        (settings["pretrainings"]["invariant"], load("pretraining", "invariant")),
         (settings["systems"]["invariant"]["if_mmin"], load("systems", "if_mmin")),
     ):
         accepts = configure.accepts(module)
@@ -84,7 +86,7 @@ def measure(data, n_classes, change=None, *, seed=0, **fit):
     pretrain, train = resolved(change or {}, fit)
     silent = {"seed": seed, "precision": "float32", "on_epoch": lambda row: None}
     seeding.start(seed)
-    network = load("pretrainings", "invariant").build(
+    network = load("pretraining", "invariant").build(
         sizes=data.sizes(), n_classes=n_classes, **pretrain["build"]
     )
     first = loop.fit(network, data, loop.Settings(**pretrain["fit"]), **silent).history
@@ -126,8 +128,8 @@ def main():
     show("| " + " | ".join(columns) + " |", "|---|" + "---:|" * 4)
     for name in args.forms:
         got = measure(data, n_classes, FORMS[name], seed=args.seed)
-        live = f"{got.pretraining['live_h_t']:.0%} | {got.training['live_h_t']:.0%}"
-        show(f"| {name} | {live} | {got.training['sd_H_t']:.3f} | {got.ua['t']:.2f} |")
+        live = f"{got.pretraining['active_h_t']:.0%} | {got.training['active_h_t']:.0%}"
+        show(f"| {name} | {live} | {got.training['std_H_t']:.3f} | {got.ua['t']:.2f} |")
 
 
 def show(*lines):

@@ -6,9 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-import ingest
-import split
-from ifmmin.artifacts import features, folds, scalings
+from ifmmin.corpus import features, folds, scalings
+from stages import ingest, split
 
 SIZES = {"a": 130, "v": 342, "t": 1024}
 LONGEST = {"v": 50, "t": 22}

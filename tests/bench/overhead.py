@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import trivial
-from project import ROOT
 
 SIZES = {44: (2, 1), 432: (10, 3)}
 
@@ -33,7 +32,7 @@ def measure(n, jobs):
     folds, seeds = SIZES[n]
     with tempfile.TemporaryDirectory() as folder:
         serial, parallel = (trivial.make(Path(folder, name), folds, seeds) for name in ("serial", "parallel"))
-        run = [sys.executable, str(ROOT / "stages" / "run.py"), "-j", str(jobs)]
+        run = [sys.executable, "-m", "ifmmin", "run", "-j", str(jobs)]
         took = {
             "parallel": seconds(run, parallel),
             "parallel, nothing to do": seconds(run, parallel),

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from ifmmin.core.terms import CONDITIONS, MODALITIES, availability
 from ifmmin.nn.encoders import concatenated
-from ifmmin.nn.losses import cmd_loss, distance
+from ifmmin.nn.losses import cmd_loss, feature_distance
 from ifmmin.nn.mmin import MMIN, imagine
 from ifmmin.nn.per_condition import PerCondition
-from ifmmin.pretrainings.invariant import InvariantPretraining
+from ifmmin.pretraining.invariant import InvariantPretraining
 from ifmmin.systems.mctn import TARGETS, attended
-from ifmmin.terms import CONDITIONS, MODALITIES, availability
 
 
 class PlainLSTM(nn.Module):
@@ -96,7 +96,7 @@ class PlainEncoders(nn.Module):
         Args:
             x: modality to (B, T, D).
             there: (B, 3) float.
-            lengths: modality to (B,); None: padding is read, and silence is as long as the batch.
+            lengths: modality to (B,); None: padding is read, and a placeholder is as long as the batch.
         """
         h_m = {}
         for i, m in enumerate(MODALITIES):
@@ -150,17 +150,17 @@ class Plain(nn.Module):
         H_prime = concatenated(self.encoders.invariant(h_m))
         imagined = self.rest.imagination(h, H_prime)
         L_cls = nn.functional.cross_entropy(self.rest.classifier(imagined.C), y)
-        L_img = distance(imagined.h_prime, target, self.rest.form)
-        L_inv = distance(H_prime, concatenated(self.teacher.invariant(full)), self.rest.form)
+        L_img = feature_distance(imagined.h_prime, target, self.rest.form)
+        L_inv = feature_distance(H_prime, concatenated(self.teacher.invariant(full)), self.rest.form)
         return L_cls + self.rest.lambda1 * L_img + self.rest.lambda2 * L_inv
 
     def _mmin(self, h, target, y):
         imagined = imagine(self.rest.imagination, h)
         L = nn.functional.cross_entropy(self.rest.classifier(imagined.C), y)
-        L = L + self.rest.img_weight * distance(imagined.h_prime, target, self.rest.form)
+        L = L + self.rest.img_weight * feature_distance(imagined.h_prime, target, self.rest.form)
         if self.rest.cycle is not None:
             back = imagine(self.rest.cycle, imagined.h_prime).h_prime
-            L = L + self.rest.cycle_weight * distance(back, h.detach(), self.rest.form)
+            L = L + self.rest.cycle_weight * feature_distance(back, h.detach(), self.rest.form)
         return L
 
     def _pretraining(self, x, lengths, y):

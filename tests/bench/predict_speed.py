@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from project import ROOT
 
-from ifmmin.artifacts import raw
-from ifmmin.terms import MODALITIES
+from ifmmin.core.terms import MODALITIES
+from ifmmin.pack import raw
 
 SIZES = {"a": 130, "v": 342, "t": 1024}
 LENGTHS = {"a": 45, "v": 24, "t": 18}
@@ -39,7 +39,7 @@ def pack(folder, n):
 
 def a_second(model, folder, threads):
     """Utterances a second, as predict says them."""
-    command = [sys.executable, "stages/predict.py", "--model", model, "--input", str(folder)]
+    command = [sys.executable, "-m", "ifmmin", "predict", "--model", model, "--input", str(folder)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "IFMMIN_DEVICE": "cpu"}
     done = subprocess.run(command, cwd=ROOT, check=True, env=environment, capture_output=True, text=True)
     return int(re.search(r"utterances, (\d+) a second", done.stderr)[1])

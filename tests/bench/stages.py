@@ -8,10 +8,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-import project
 
 from bench import generated
-from ifmmin.artifacts import configs
+from ifmmin.core import configs
 
 
 class Stages:
@@ -39,7 +38,8 @@ class Stages:
         given = ["--config", "config.json", "--features", features, "--fold", fold, "--scaling", scaling]
         command = [
             sys.executable,
-            str(project.ROOT / "stages" / f"{script}.py"),
+            "-m",
+            f"stages.{script}",
             name,
             *given,
             "--seed",

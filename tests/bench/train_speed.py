@@ -28,15 +28,16 @@ import numpy as np
 import project
 import torch
 
-import configure
 from bench import floor, generated, plain
 from bench.stages import Stages, exponent, growth, of_children
-from ifmmin import batches, params, presets, systems
-from ifmmin.artifacts import features, folds, scalings
-from ifmmin.entry import processor
-from ifmmin.errors import UserError
-from ifmmin.terms import CONDITIONS
-from ifmmin.training import devices, loop, prediction, seeding
+from ifmmin import systems
+from ifmmin.core.entry import processor
+from ifmmin.core.errors import UserError
+from ifmmin.core.terms import CONDITIONS
+from ifmmin.corpus import features, folds, scalings
+from ifmmin.settings import params, presets
+from ifmmin.training import batches, devices, loop, prediction, seeding
+from stages import configure
 
 ROWS = ("mctn", "mmin", "mmin_no_cycle", "if_mmin", "if_mmin_no_inv", "if_mmin_no_cascade")
 
@@ -134,16 +135,16 @@ class Engine:
         self.targets = {}
         self.prepare_seconds = seconds(self.prepare, bench.corpus.y.device) * bench.per_train
 
-    def prepare(self):
+    def precompute_targets(self):
         """What a system takes from the training utterances before its first step."""
-        self.targets = loop._prepared(self.network, self.bench.corpus, self.precision)
+        self.targets = loop._precompute(self.network, self.bench.corpus, self.precision)
 
     def train(self):
         """One epoch."""
-        drawn = loop._epoch(
+        drawn = loop._batches(
             self.network, self.bench.corpus, self.targets, self.fit, 1, self.order, self.masks
         )
-        loop._train(self.network, drawn, self.optimiser, self.fit.clip, 1, self.precision)
+        loop._train_epoch(self.network, drawn, self.optimiser, self.fit.clip, 1, self.precision)
 
     def evaluate(self):
         """Validation and test."""

@@ -8,9 +8,9 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "stages"))
+sys.path.insert(0, str(ROOT))
 
-from ifmmin.entry import processor  # noqa: E402 - the library lies in stages/
+from ifmmin.core.entry import processor  # noqa: E402 - the library of this repository
 
 
 def cloned(project):

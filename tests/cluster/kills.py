@@ -86,7 +86,7 @@ def left(project):
 def start(project, log):
     with log.open("a") as output:
         return subprocess.Popen(
-            [sys.executable, "stages/run.py", "-j", "2"],
+            [sys.executable, "-m", "ifmmin", "run", "-j", "2"],
             cwd=project,
             stdout=output,
             stderr=output,

@@ -2,7 +2,7 @@
 
 python tests/cluster/slurm.py         # as root, with Debian's packages slurm-wlm and munge; some minutes
 
-Brings up a controller and a node on loopback, runs a clone of the last commit through `stages/run.py
+Brings up a controller and a node on loopback, runs a clone of the last commit through `ifmmin run
 --slurm`, kills one of its two jobs while it trains, and shows that the run recovers: a new job comes, the
 stage runs again, and table and dvc.lock end as a serial run left them. Without SLURM it says so and leaves.
 """
@@ -115,7 +115,7 @@ def driver(project, folder, **changed):
     (folder / "slurm.yaml").write_text(yaml.safe_dump(settings))
     with (folder / "run.log").open("w") as log:
         return subprocess.Popen(
-            [sys.executable, "stages/run.py", "--slurm", folder / "slurm.yaml", "-j", "2"],
+            [sys.executable, "-m", "ifmmin", "run", "--slurm", folder / "slurm.yaml", "-j", "2"],
             cwd=project,
             stdout=log,
             stderr=log,

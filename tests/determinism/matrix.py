@@ -24,10 +24,11 @@ import numpy as np
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "stages"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from ifmmin.artifacts import predictions, weights  # noqa: E402 - the library lies in stages/
-from ifmmin.loading import load  # noqa: E402
+from ifmmin.core.loading import load  # noqa: E402
+from ifmmin.evaluation import predictions  # noqa: E402
+from ifmmin.training import weights  # noqa: E402 - the library of this repository
 from pipeline.conftest import shrink  # noqa: E402
 
 SYSTEMS = ("if_mmin", "mmin", "mctn", "late_fusion_floor")
@@ -84,7 +85,7 @@ def stage(folder: Path, script: str, *positional: str, **options: object) -> Non
     """Run a script in a folder."""
     words = [str(word) for option, value in options.items() for word in (f"--{option}", value)]
     done = subprocess.run(
-        [sys.executable, ROOT / "stages" / f"{script}.py", *positional, *words],
+        [sys.executable, "-m", f"stages.{script}", *positional, *words],
         cwd=folder,
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""Makes recordings that nobody has rights in, to try stages/extract.py on.
+"""Makes recordings that nobody has rights in, to try ifmmin extract on.
 
     DIR/audio/<utterance>.wav   speech by espeak-ng: a speaker is a voice, an emotion pitch, speed, sentences
     DIR/video/<utterance>.mp4   a drawn face, whose mouth and brows are the emotion; as long as the speech

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import extract
+from ifmmin.cli import extract, options
 from ifmmin.media import extracting
 
 PACKAGES = ("cv2", "fer", "opensmile", "soundfile", "transformers")
@@ -18,6 +18,11 @@ needs_packages = pytest.mark.skipif(
     bool(missing), reason=f"{', '.join(missing)} of requirements-media.txt is missing"
 )
 needs_speech = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not there to speak")
+
+
+def extracted(*arguments):
+    """Run the verb extract in this process."""
+    extract.main(options.read(["extract", *arguments]))
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +59,10 @@ def frames(pack, file, utterance_id):
 @pytest.mark.slow
 @needs_packages
 @needs_speech
-def test_a_folder_of_recordings_becomes_a_pack_that_ingest_takes(own, stage, tmp_path):
+def test_a_folder_of_recordings_becomes_a_pack_that_ingest_takes(ifmmin, own, stage, tmp_path):
     source = ("--audio", own / "audio", "--video", own / "video", "--transcripts", own / "transcripts.csv")
 
-    done = stage("extract", *source, "--encoder", own / "encoder", "--out", "pack")
+    done = ifmmin("extract", *source, "--encoder", own / "encoder", "--out", "pack")
     taken = stage("ingest", "--pack", "pack", "--out", "features")
 
     assert (done.code, done.stderr) == (0, "")
@@ -94,13 +99,13 @@ def test_a_folder_of_recordings_becomes_a_pack_that_ingest_takes(own, stage, tmp
 @pytest.mark.slow
 @needs_packages
 @needs_speech
-def test_the_iemocap_release_becomes_a_pack_that_ingest_and_split_take(stage, write_params, tmp_path):
+def test_the_iemocap_release_becomes_a_pack_that_ingest_and_split_take(ifmmin, stage, write_params, tmp_path):
     from media import make
 
     make.encoder(tmp_path / "encoder")
     make.release(tmp_path / "release")
 
-    done = stage("extract", "--iemocap", "release", "--encoder", "encoder", "--out", "pack")
+    done = ifmmin("extract", "--iemocap", "release", "--encoder", "encoder", "--out", "pack")
     taken = stage("ingest", "--pack", "pack", "--out", "features")
     params = write_params(folds=[1, 2, 3, 4])
     split = stage("split", "--params", params, "--features", "features", "--out", "folds")
@@ -139,7 +144,9 @@ def test_media_are_made_with_the_same_bytes_each_time(tmp_path):
 def test_texts_alone_without_labels_make_a_pack_without_targets(here, encoder, tmp_path):
     (tmp_path / "t.csv").write_text("utterance_id,text\nx_1,stop that\nx_2,leave me alone\n", "utf-8")
 
-    extract.main(["--transcripts", "t.csv", "--encoder", "encoder", "--out", "packs/mine"])
+    extract.main(
+        options.read(["extract", "--transcripts", "t.csv", "--encoder", "encoder", "--out", "packs/mine"])
+    )
 
     files = sorted(p.relative_to(tmp_path).as_posix() for p in (tmp_path / "packs").rglob("*") if p.is_file())
     assert files == ["packs/mine/L/bert_large.h5", "packs/mine/pack.json"]
@@ -154,7 +161,11 @@ def test_what_utterances_lack_is_said_once_for_each_modality(here, encoder, tmp_
     soundfile.write(tmp_path / "audio/x_1.wav", np.sin(np.arange(16_000)), 16_000)
     (tmp_path / "t.csv").write_text("utterance_id,text\nx_1,\nx_2,leave me alone\n", "utf-8")
 
-    extract.main(["--audio", "audio", "--transcripts", "t.csv", "--encoder", "encoder", "--out", "pack"])
+    extract.main(
+        options.read(
+            ["extract", "--audio", "audio", "--transcripts", "t.csv", "--encoder", "encoder", "--out", "pack"]
+        )
+    )
 
     assert [message.split(":")[1] for message in caplog.messages] == [
         " there is no a of 1 of 2 utterances (x_2)",
@@ -165,13 +176,15 @@ def test_what_utterances_lack_is_said_once_for_each_modality(here, encoder, tmp_
 
 
 @needs_packages
-def test_every_file_that_cannot_be_read_is_named_and_nothing_is_left(stage, tmp_path):
+def test_every_file_that_cannot_be_read_is_named_and_nothing_is_left(ifmmin, tmp_path):
     for path in ("audio/x_1.wav", "audio/x_2.wav", "video/x_1.mp4"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(b"none")
     (tmp_path / "t.csv").write_text("utterance_id,text\nx_1,\nx_2,\n", "utf-8")
 
-    done = stage("extract", "--audio", "audio", "--video", "video", "--transcripts", "t.csv", "--out", "pack")
+    done = ifmmin(
+        "extract", "--audio", "audio", "--video", "video", "--transcripts", "t.csv", "--out", "pack"
+    )
 
     assert done.code == 1
     assert [
@@ -185,10 +198,10 @@ def test_every_file_that_cannot_be_read_is_named_and_nothing_is_left(stage, tmp_
     assert not [p for p in tmp_path.iterdir() if p.name.startswith((".writing", "pack"))]
 
 
-def test_a_pack_that_is_there_is_left_alone(stage, pack, tmp_path):
+def test_a_pack_that_is_there_is_left_alone(ifmmin, pack, tmp_path):
     pack.write()
 
-    done = stage("extract", "--transcripts", "t.csv", "--out", pack.folder)
+    done = ifmmin("extract", "--transcripts", "t.csv", "--out", pack.folder)
 
     assert done.code == 1
     assert done.stderr.startswith(f"{pack.folder}: exists; expected the name of a new folder.")
@@ -204,19 +217,19 @@ def test_a_pack_that_is_there_is_left_alone(stage, pack, tmp_path):
         ([], 2, "one of the arguments --transcripts --iemocap is required"),
     ],
 )
-def test_a_command_that_cannot_be_followed_is_refused_in_a_sentence(stage, arguments, code, shown):
-    done = stage("extract", *arguments, "--out", "pack")
+def test_a_command_that_cannot_be_followed_is_refused_in_a_sentence(ifmmin, arguments, code, shown):
+    done = ifmmin("extract", *arguments, "--out", "pack")
 
     assert done.code == code
     assert shown in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_texts_without_an_encoder_and_nothing_else_are_refused(stage, tmp_path):
+def test_texts_without_an_encoder_and_nothing_else_are_refused(ifmmin, tmp_path):
     (tmp_path / "t.csv").write_text("utterance_id,text\nx_1,stop\n", "utf-8")
 
-    done = stage("extract", "--transcripts", "t.csv", "--out", "pack")
+    done = ifmmin("extract", "--transcripts", "t.csv", "--out", "pack")
 
     assert done.code == 1
-    assert "name an encoder's folder with --encoder" in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("nothing is left to extract")
+    assert "name the encoder's folder with --encoder" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("there is no modality to extract")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ifmmin.errors import UserError
+from ifmmin.core.errors import UserError
 from ifmmin.media import folds, release, transcripts
 from ifmmin.media.clips import Clip
 from ifmmin.media.video import Video
@@ -48,12 +48,12 @@ def test_label_and_speaker_are_those_of_the_table(own):
         ("id,text\na_1,x\n", "columns are ['id', 'text']"),
         ("utterance_id,text,lable\na_1,x,sad\n", "'lable'"),
         ("utterance_id,text,text\na_1,x,y\n", "columns are"),
-        ("utterance_id,text\n", "no utterance"),
-        ("utterance_id,text\na_1,no, never\n", "row 2: it has not 2 cells"),
-        ("utterance_id,text\na_1\n", "row 2: it has not 2 cells"),
+        ("utterance_id,text\n", "has no rows"),
+        ("utterance_id,text\na_1,no, never\n", "row 2: number of cells differs"),
+        ("utterance_id,text\na_1\n", "row 2: number of cells differs"),
         ("utterance_id,text\n../a_1,x\n", "utterance_id is '../a_1'"),
         ("utterance_id,text\n,x\n", "utterance_id is ''"),
-        ("utterance_id,text\na_1,x\na_1,y\n", "'a_1' stands there more than once"),
+        ("utterance_id,text\na_1,x\na_1,y\n", "'a_1' occurs more than once"),
         ("utterance_id,text,label\na_1,x,sad\nb_1,y,\n", "row 3: label is ''"),
         ("utterance_id,text,label\na_1,x,sad\nb_1,y,sad\n", "all labels are the same"),
         (b"utterance_id,text\na_1,caf\xe9\n", "expected CSV in utf-8"),
@@ -77,7 +77,7 @@ def test_all_faults_of_a_table_are_reported_at_once(own):
 
 def test_an_utterance_without_anything_is_named(own):
     with pytest.raises(
-        UserError, match=re.escape("there is neither sound, video nor text of 1 of 2 utterances (c_1)")
+        UserError, match=re.escape("there is neither audio, video nor text of 1 of 2 utterances (c_1)")
     ):
         own("utterance_id,text\na_1,\nc_1,\n", video=None)
 
@@ -183,7 +183,7 @@ def test_each_speaker_is_tested_once_and_the_next_one_validates():
 
 
 def test_two_speakers_are_too_few():
-    with pytest.raises(UserError, match=re.escape("2 speakers (a, b); expected three")):
+    with pytest.raises(UserError, match=re.escape("2 speakers (a, b); expected at least three")):
         folds.over_speakers(clips(("1", "a"), ("2", "b")))
 
 

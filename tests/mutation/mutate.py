@@ -27,7 +27,7 @@ EQUIVALENT: dict[str, str] = {
     "roles.merge(index[['utterance_id', 'label']], how='left')": "the one column that both have",
     "splitting: roles.merge(index[['utterance_id', 'speaker']], on='utterance_id') -> "
     "roles.merge(index[['utterance_id', 'speaker']])": "the one column that both have",
-    "splitting: sorted -> list in offered = sorted(range(1, 2 * _sessions(index) + 1) if by_rule else "
+    "splitting: sorted -> list in available = sorted(range(1, 2 * _sessions(index) + 1) if by_rule else "
     'set(pack_folds["fold"]))': "whoever takes these settles their order again",
     "calibration: bins - 1 -> bins + 1": "no probability is above 1",
     "splitting: zip(training['a_offset'], training['a_length'], strict=True) -> "
@@ -36,15 +36,15 @@ EQUIVALENT: dict[str, str] = {
     'sorted(set(index["speaker"]))}': "the dict has each name once all the same",
     "splitting: np.square(x, out=x) -> np.square(x)": "the same numbers, in memory of their own",
     'splitting: set -> list in for name in sorted(by_role.get("test", set())):': "none of them, in either",
-    "splitting: True -> False in parts = [frames[o : o + n] for o, n in "
+    "splitting: True -> False in sequences = [frames[o : o + n] for o, n in "
     'zip(training["a_offset"], training["a_length"], strict=True)]': "two columns of one table",
     'splitting: set -> list in if name in by_role.get("train", set()):': "none of them, in either",
     'splitting: set -> list in present = set(labels.loc[labels["role"] == role, "label"])': "only asked",
     "calibration: high - low > 1e-09 -> high - low >= 1e-09": "halving never meets the limit itself",
     "calibration: (expected - target).mean -> (expected - target).sum in if (expected - target).mean() > 0:  "
-    "# slope over 1/T: too sure": "only the sign is asked",
-    "calibration: np.bincount(which, weights=right - confidence, minlength=bins) -> "
-    "np.bincount(which, weights=right - confidence)": "bins without an utterance add nothing to the sum",
+    "# derivative with respect to 1/T: overconfident": "only the sign is asked",
+    "calibration: np.bincount(bin_of, weights=correct - confidence, minlength=bins) -> "
+    "np.bincount(bin_of, weights=correct - confidence)": "bins without an utterance add nothing to the sum",
 }
 """Changes that no test can notice: "module: line: before -> after" without the line's number, and why."""
 
@@ -212,7 +212,7 @@ def _tested(module, tree):
 def main(modules):
     """Try all changes of some modules; say which survive."""
     os.chdir(ROOT)
-    sys.path[:0] = [str(ROOT / "stages"), str(ROOT / "tests")]
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     sys.dont_write_bytecode = True
     for library in LIBRARIES:
         importlib.import_module(library)  # once, for all processes
@@ -227,7 +227,7 @@ def say(text):
 
 def tried(module):
     """Try all changes of one module; the number of those that survive without a reason."""
-    started, source = time.time(), ROOT / "stages" / "ifmmin" / f"{module.replace('.', '/')}.py"
+    started, source = time.time(), ROOT / "ifmmin" / f"{module.replace('.', '/')}.py"
     tree = ast.parse(source.read_text("utf-8"))
     if not survives(module, tree):
         sys.exit(f"{module}: its tests fail as it is. Mend them first.")

@@ -10,7 +10,7 @@ from ifmmin.nn.encoders import LSTMMaxPool, TextCNN
 from ifmmin.nn.imagination import Imagination
 from ifmmin.nn.losses import cmd, cmd_loss
 from ifmmin.nn.mmin import imagine
-from ifmmin.nn.sequences import from_padded, silence
+from ifmmin.nn.sequences import from_padded, placeholder
 from paper import reference
 from paper.reference import check, tensor
 
@@ -56,7 +56,7 @@ def test_parity_lstm_max_pool_states_and_gradients(dtype, tolerance):
 def test_parity_lstm_answer_to_silence(dtype, tolerance, steps):
     fixture = reference.load("a_lstm_maxpool.npz")
     encoder = lstm_of(fixture, dtype)
-    zeros = silence(steps, fixture["input"].shape[2], torch.empty(0, dtype=dtype))
+    zeros = placeholder(steps, fixture["input"].shape[2], torch.empty(0, dtype=dtype))
 
     check(encoder.pool(zeros), fixture[f"output_zero_T{steps}"], tolerance, f"output_zero_T{steps}")
 
@@ -89,7 +89,7 @@ def test_parity_text_cnn_output_and_gradient(dtype, tolerance):
 def test_parity_text_cnn_answer_to_silence(dtype, tolerance):
     fixture = reference.load("b_textcnn.npz")
     encoder = text_of(fixture, dtype)
-    zeros = silence(fixture["input"].shape[1], fixture["input"].shape[2], torch.empty(0, dtype=dtype))
+    zeros = placeholder(fixture["input"].shape[1], fixture["input"].shape[2], torch.empty(0, dtype=dtype))
 
     check(encoder.head(encoder.pool(zeros)), fixture["output_zero"], tolerance, "output_zero")
 

@@ -5,8 +5,10 @@ import re
 import pandas as pd
 import pytest
 
-from ifmmin import averaging, scoring, splitting
-from ifmmin.terms import CONDITIONS, ROLES
+from ifmmin.core import scoring
+from ifmmin.core.terms import CONDITIONS, ROLES
+from ifmmin.corpus import splitting
+from ifmmin.results import table1
 from ifmmin.training.schedule import learning_rate
 from paper import reference
 from paper.reference import check
@@ -47,7 +49,7 @@ def test_parity_scores_by_condition():
         }
     )
 
-    scores = averaging.score(table, 4).set_index("condition")
+    scores = table1.score(table, 4).set_index("condition")
 
     check(scores.loc[list(CONDITIONS), "wa"], fixture["six.wa"], 1e-12, "six.wa")
     check(scores.loc[list(CONDITIONS), "ua"], fixture["six.ua"], 1e-12, "six.ua")

@@ -8,9 +8,9 @@ from ifmmin.nn import if_mmin
 from ifmmin.nn import mmin as mmin_network
 from ifmmin.nn.encoders import Encoders, concatenated
 from ifmmin.nn.imagination import reversed_target
+from ifmmin.nn.protocol import Batch
 from ifmmin.nn.sequences import from_padded
-from ifmmin.nn.systems import Batch
-from ifmmin.pretrainings import invariant
+from ifmmin.pretraining import invariant
 from ifmmin.systems import mmin, mmin_no_cycle
 from ifmmin.training import loop
 from paper import reference
@@ -159,7 +159,7 @@ def taught(network, fixture, dtype):
     }
     reference.fill(network.encoders, teacher, dtype).eval()
     with torch.no_grad():
-        targets = network.prepare(sequences(fixture, dtype))
+        targets = network.precompute_targets(sequences(fixture, dtype))
     reference.fill(network, reference.parameters(fixture, "student."), dtype).eval()
     return network, batch_of(fixture, dtype, targets)
 

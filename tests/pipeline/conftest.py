@@ -1,5 +1,6 @@
 """A small copy of this project: the real dvc.yaml and code, a tiny corpus; reproduced once a session."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -23,7 +24,7 @@ class Project:
 
     def run(self, *command, check=True, **environment):
         """Run a command there; its output as text, its exit status in `returncode`."""
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "DVC_", "IFMMIN_"))}
+        clean = environment_of(self)
         done = subprocess.run(
             command,
             cwd=self.folder,
@@ -53,6 +54,12 @@ class Project:
         """Clone the committed state, without its cache."""
         subprocess.run(["git", "clone", "-q", str(self.folder), str(folder)], check=True)
         return configured(Project(folder))
+
+
+def environment_of(project):
+    """The environment of a command there; a project without the library, or a folder, uses this one's."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "DVC_", "IFMMIN_"))}
+    return clean if (project.folder / "ifmmin").exists() else {**clean, "PYTHONPATH": str(ROOT)}
 
 
 def hear_ctrl_c():
@@ -102,7 +109,7 @@ def add_system(project):
     guide = project.read("docs/add_a_system.md")
     name = re.search(r"here `(\w+)\.py`", guide)[1]
     source = guide.split("```python\n")[1].split("```")[0]
-    (project.folder / f"stages/ifmmin/systems/{name}.py").write_text(source, "utf-8")
+    (project.folder / f"ifmmin/systems/{name}.py").write_text(source, "utf-8")
     params = yaml.safe_load(project.read("params.yaml"))
     params["systems"]["invariant"][name] = {}
     params["rows"].append(name)
@@ -114,14 +121,23 @@ def add_system(project):
 def reproduced(tmp_path_factory):
     """The small project, reproduced in parallel and committed. Tests clone or copy it; they do not change it.
 
-    That `dvc repro` makes the same bytes is a test of test_parallel.py.
+    It is made once, by the first of the processes that pytest-xdist starts. That `dvc repro` makes the same
+    bytes is a test of test_parallel.py.
     """
-    project = copied(tmp_path_factory.mktemp("project"))
-    shrink(project.folder / "params.yaml")
-    project.commit("small")
-    project.run(sys.executable, "stages/run.py", "-j", "2")
-    project.commit("reproduced")
-    return project
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "reproduced"
+    with folder.with_suffix(".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            making = folder.with_suffix(".making")
+            making.mkdir()
+            project = copied(making)
+            shrink(project.folder / "params.yaml")
+            project.commit("small")
+            project.run(sys.executable, "-m", "ifmmin", "run", "-j", "2")
+            project.commit("reproduced")
+            making.rename(folder)
+    return Project(folder)
 
 
 @pytest.fixture

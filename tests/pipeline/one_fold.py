@@ -20,11 +20,11 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "stages"))
+sys.path.insert(0, str(ROOT))
 
-from ifmmin import averaging  # noqa: E402 - the library lies in stages/
-from ifmmin.artifacts import predictions  # noqa: E402
-from ifmmin.entry import processor  # noqa: E402
+from ifmmin.core.entry import processor  # noqa: E402
+from ifmmin.evaluation import predictions  # noqa: E402
+from ifmmin.results import table1  # noqa: E402 - the library of this repository
 
 RECORD = ROOT / ".ci/made_on.json"
 TARGET, SYSTEM, FOLD, SEED = "evaluate@if_mmin-1-0", "if_mmin", 1, 0
@@ -86,7 +86,7 @@ def ran(project: Path, *arguments: str) -> list[str]:
 def average_ua(project: Path) -> float:
     """Average UA of the target, from its predictions."""
     table, classes, _ = predictions.read(project / f"data/predictions/{SYSTEM}/{FOLD}-{SEED}.parquet")
-    return float(averaging.score(table, len(classes)).set_index("condition").loc["average", "ua"])
+    return float(table1.score(table, len(classes)).set_index("condition").loc["average", "ua"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From recordings to the emotion of a clip, by the commands of the README on the small project."""
+"""From recordings to the emotion of a clip, by the commands of docs/predict.md on the small project."""
 
 import re
 import shlex
@@ -21,10 +21,10 @@ pytestmark = [
 
 COMMANDS = """
 python tests/media/make.py --out ../made
-python stages/extract.py --audio ../made/audio --video ../made/video --transcripts ../made/transcripts.csv
+python -m ifmmin extract --audio ../made/audio --video ../made/video --transcripts ../made/transcripts.csv
   --encoder ../made/encoder --out ../made/pack
 dvc exp run -S corpus=../made/pack aggregate
-python stages/predict.py --model data/models/if_mmin --encoder ../made/encoder
+python -m ifmmin predict --model data/models/if_mmin --encoder ../made/encoder
   --audio ../made/audio/anna_happy1.wav --text "that is wonderful news"
 """
 
@@ -33,9 +33,9 @@ def commands():
     return [shlex.split(line) for line in COMMANDS.replace("\n  ", " ").strip().splitlines()]
 
 
-def test_they_are_the_commands_of_the_readme():
-    readme = (ROOT / "README.md").read_text("utf-8")
-    block = readme.split("<!-- run by: tests/pipeline/test_clip.py -->\n```console\n")[1].split("```")[0]
+def test_they_are_the_commands_of_the_page():
+    page = (ROOT / "docs/predict.md").read_text("utf-8")
+    block = page.split("<!-- run by: tests/pipeline/test_clip.py -->\n```console\n")[1].split("```")[0]
 
     assert [shlex.split(line) for line in re.findall(r"^\$ (.*)$", block, re.MULTILINE)] == commands()
 
@@ -52,7 +52,7 @@ def test_a_clip_without_a_picture_gets_an_emotion_from_a_model_of_the_same_extra
     assert sum(map(float, shares)) == pytest.approx(100, abs=0.3)
     assert emotion == head.split()[3:][max(range(4), key=lambda k: float(shares[k]))]
 
-    predict = ["stages/predict.py", "--model", "data/models/if_mmin"]
+    predict = ["-m", "ifmmin", "predict", "--model", "data/models/if_mmin"]
     made = project.folder.parent / "made"
     project.run(
         sys.executable, *predict, "--input", str(made / "pack"), "--condition", "at", "--out", "e.csv"
@@ -64,4 +64,4 @@ def test_a_clip_without_a_picture_gets_an_emotion_from_a_model_of_the_same_extra
     pack.write_text(pack.read_text("utf-8").replace("opensmile ", "opensmile 0"), "utf-8")
     refused = project.run(sys.executable, *predict, "--input", str(made / "pack"), check=False)
     assert refused.returncode == 1
-    assert "was trained on frames of a made by opensmile " in refused.stderr
+    assert "was trained on modality a of opensmile " in refused.stderr

@@ -41,7 +41,8 @@ def prepared(request, tmp_path_factory):
 
 
 def stage(name, *arguments, cwd):
-    subprocess.run([sys.executable, ROOT / f"stages/{name}.py", *map(str, arguments)], cwd=cwd, check=True)
+    command = [sys.executable, "-m", f"stages.{name}", *map(str, arguments)]
+    subprocess.run(command, cwd=cwd, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
 @pytest.mark.parametrize("scale", [0.2, 1.0, 3.0])
@@ -53,11 +54,11 @@ def test_encoders_stay_alive(prepared, scale):
 
     for stage_, row in (("pretraining", got.pretraining), ("training", got.training)):
         for feature in collapse.MEASURED:
-            assert row[f"live_{feature}"] >= 1 / 20, (
-                f"{stage_}: {feature} has {row[f'live_{feature}']:.1%} live units"
+            assert row[f"active_{feature}"] >= 1 / 20, (
+                f"{stage_}: {feature} has {row[f'active_{feature}']:.1%} active units"
             )
         for feature in ("H_a", "H_v", "H_t"):
-            assert row[f"sd_{feature}"] > 0.02, f"{stage_}: {feature} deviates by {row[f'sd_{feature}']:.4f}"
+            assert row[f"std_{feature}"] > 0.02, f"{stage_}: std of {feature} is {row[f'std_{feature}']:.4f}"
 
 
 @pytest.mark.parametrize("prepared", ["embedded"], indirect=True)
@@ -67,4 +68,4 @@ def test_the_papers_wording_collapses_and_the_history_shows_it(prepared):
 
     got = collapse.measure(data, n_classes, collapse.FORMS["to the letter"], **EPOCHS)
 
-    assert min(got.pretraining["live_h_t"], got.training["live_h_t"]) < 1 / 20
+    assert min(got.pretraining["active_h_t"], got.training["active_h_t"]) < 1 / 20

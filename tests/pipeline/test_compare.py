@@ -29,7 +29,7 @@ def experiment(reproduced, tmp_path_factory):
 
 
 def compared(project, *revisions, check=True):
-    return project.run(sys.executable, "stages/compare.py", *revisions, check=check)
+    return project.run(sys.executable, "-m", "ifmmin", "compare", *revisions, check=check)
 
 
 def table(project, name):

@@ -1,4 +1,4 @@
-"""The contract of stages/run.py with DVC's internals: the oldest DVC that has them, and the required one."""
+"""The contract of ifmmin run with DVC's internals: the oldest DVC that has them, and the required one."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ import pytest
 import trivial
 import yaml
 
-from pipeline.conftest import ROOT, Project, configured
+from pipeline.conftest import Project, configured
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,7 @@ def python(request, tmp_path_factory):
 def test_the_contract(python, tmp_path):
     """It is killed, runs, restores from the run-cache, fails; in between dvc repro has nothing to do."""
     project = configured(Project(trivial.make(tmp_path / "project")))
-    dvc, run = [python, "-m", "dvc"], [python, str(ROOT / "stages" / "run.py"), "-j", "2", "--cold"]
+    dvc, run = [python, "-m", "dvc"], [python, "-m", "ifmmin", "run", "-j", "2", "--cold"]
     project.commit("new")
 
     driver = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""stages/run.py leaves what `dvc repro` leaves, whatever is killed on the way.
+"""ifmmin run leaves what `dvc repro` leaves, whatever is killed on the way.
 
 On trivial stages: the contract with DVC's internals. Both ways run the same dvc.yaml in two folders.
 """
@@ -18,12 +18,12 @@ import pytest
 import trivial
 import yaml
 
-from pipeline.conftest import ROOT, Project, configured, hear_ctrl_c
+from pipeline.conftest import ROOT, Project, configured, environment_of, hear_ctrl_c
 
 pytestmark = pytest.mark.slow
 
 DVC = [sys.executable, "-m", "dvc"]
-RUN = [sys.executable, str(ROOT / "stages" / "run.py"), "-j", "2", "--cold"]
+RUN = [sys.executable, "-m", "ifmmin", "run", "-j", "2", "--cold"]
 NAME = "${item.system}-${item.fold}-${item.seed}"
 SLOW = (
     f"mkdir -p models && rm -f models/{NAME} && "
@@ -76,6 +76,7 @@ def up_to_date(project):
     return "up to date" in status and "Running" not in again
 
 
+@pytest.mark.gate
 def test_it_leaves_what_dvc_repro_leaves(new):
     serial, parallel = new("serial", folds=2), new(folds=2)
     repro(serial)
@@ -198,6 +199,7 @@ def failing():
     return {"train": {**stages["train"], "cmd": command}}
 
 
+@pytest.mark.gate
 @pytest.mark.parametrize("keep_going", [False, True])
 def test_a_failing_stage_stops_its_descendants_and_the_end_of_its_log_is_shown(new, keep_going):
     project = new(**failing())
@@ -234,10 +236,11 @@ def test_what_is_missing_and_made_by_no_stage_is_known_before_anything_runs(new,
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "raw: does not exist, no stage makes it, and ingest needs it. Check params.yaml and dvc.yaml.\n"
+        "raw: does not exist; ingest reads it and no stage produces it. Check params.yaml and dvc.yaml.\n"
     )
 
 
+@pytest.mark.gate
 @pytest.mark.parametrize("dry", [[], ["--dry"]], ids=["run", "dry"])
 def test_a_corpus_and_a_fold_that_are_not_there_are_known_before_anything_runs(reproduced, tmp_path, dry):
     project = reproduced.clone(tmp_path / "clone")
@@ -249,7 +252,7 @@ def test_a_corpus_and_a_fold_that_are_not_there_are_known_before_anything_runs(r
     assert (done.returncode, done.stdout) == (1, "")
     corpus, fold = done.stderr.splitlines()
     assert corpus.startswith("params.yaml, key corpus: ../nowhere does not exist; expected a feature pack")
-    assert fold.startswith("params.yaml, key folds: fold 12 does not exist; expected some of 1, 2,")
+    assert fold.startswith("params.yaml, key folds: fold 12 does not exist; expected folds among 1, 2,")
     assert f"{corpus}\n{fold}\n" in serial.stderr
     assert "Running stage 'configure'" in serial.stdout
 
@@ -260,7 +263,7 @@ def test_a_misspelt_system_is_the_same_sentence_from_dvc_and_from_run(project):
 
     parallel = run(project, "aggregate", check=False)
 
-    sentence = "params.yaml, key rows: system 'ifmmin' is under no group of systems; did you mean if_mmin?\n"
+    sentence = "params.yaml, key rows: system 'ifmmin' is not defined under systems; did you mean if_mmin?\n"
     assert parallel.stderr == sentence
     assert sentence in serial.stderr
 
@@ -287,6 +290,7 @@ def test_from_a_folder_below_the_project_is_run_and_nothing_is_left_there(new):
     assert up_to_date(project)
 
 
+@pytest.mark.gate
 def test_a_merge_of_two_branches_that_were_both_reproduced_goes_as_the_guide_says(new):
     project = new()
     run(project)
@@ -319,7 +323,7 @@ def test_paths_that_a_killed_driver_held_are_free_whoever_has_its_pid_now(new):
     """As in a container, where each driver is process 1."""
     project = new()
     path = str(project.folder / "models" / "system0-1-0")
-    mine, other = ({"pid": 1, "cmd": f"{cmd}, train@system0-1-0"} for cmd in ("stages/run.py", "dvc repro"))
+    mine, other = ({"pid": 1, "cmd": f"{cmd}, train@system0-1-0"} for cmd in ("ifmmin run", "dvc repro"))
     held = {"write": {path: mine}, "read": {str(project.folder / "raw"): [mine, other]}}
     (project.folder / ".dvc" / "tmp").mkdir(exist_ok=True)
     (project.folder / ".dvc" / "tmp" / "rwlock").write_text(json.dumps(held))
@@ -352,14 +356,13 @@ def test_a_frozen_stage_is_left_to_dvc(new):
 
 
 def started(project, *arguments, command=RUN):
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "DVC_", "IFMMIN_"))}
     with (project.folder / "logs.txt").open("a") as log:
         return subprocess.Popen(
             [*command, *arguments],
             cwd=project.folder,
             stdout=log,
             stderr=log,
-            env={**clean, "DVC_NO_ANALYTICS": "true"},
+            env={**environment_of(project), "DVC_NO_ANALYTICS": "true"},
             start_new_session=True,
             preexec_fn=hear_ctrl_c,
         )
@@ -448,6 +451,7 @@ def test_a_kill_loses_nothing_and_leaves_nobody_who_writes(new, expected, who):
     assert up_to_date(project)
 
 
+@pytest.mark.gate
 def test_ctrl_c_ends_everything_and_keeps_what_has_finished(new, expected):
     project = new(**slowed())
     driver = started(project)
@@ -459,7 +463,7 @@ def test_ctrl_c_ends_everything_and_keeps_what_has_finished(new, expected):
     assert of(project) == []
     said = project.read("logs.txt")
     assert re.search(
-        r"^interrupted: \d+ of 17 stages through .*\. The same command goes on from there\.$", said, re.M
+        r"^interrupted: \d+ of 17 stages done .*\. The same command goes on from there\.$", said, re.M
     )
     assert len(yaml.safe_load(project.read("dvc.lock"))["stages"]) >= 4
     run(project)
@@ -495,7 +499,7 @@ def test_a_second_driver_is_refused(new):
     assert "would run aggregate" in dry.stdout
     assert second.returncode == 1
     assert second.stderr == (
-        "another stages/run.py runs in this project; expected none. Wait for it to end, or stop it.\n"
+        "another ifmmin run runs in this project; expected none. Wait for it to end, or stop it.\n"
     )
     assert first.wait(60) == 0
 
@@ -510,7 +514,7 @@ def test_dvc_repro_meanwhile_is_refused_and_corrupts_nothing(new, expected):
     assert driver.wait(90) == 0
     assert all("is busy" in done.stderr for done in meanwhile if done.returncode)
     assert meanwhile[0].returncode
-    assert "stages/run.py, train@" in meanwhile[0].stderr
+    assert "ifmmin run, train@" in meanwhile[0].stderr
     repro(project)
     assert made(project) == expected
 

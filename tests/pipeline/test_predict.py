@@ -1,4 +1,4 @@
-"""stages/predict.py on the small project's models and on packs with gaps."""
+"""ifmmin predict on the small project's models and on packs with gaps."""
 
 import shutil
 import sys
@@ -10,16 +10,14 @@ import pytest
 import yaml
 from scipy.special import softmax
 
-import predict
 from conftest import FILES
-from ifmmin import inference
-from ifmmin.artifacts import weights
-from ifmmin.training import devices
+from ifmmin.deploy import api
+from ifmmin.training import weights
 from pipeline.conftest import Project
 
 pytestmark = pytest.mark.slow
 
-PREDICT = (sys.executable, "stages/predict.py")
+PREDICT = (sys.executable, "-m", "ifmmin", "predict")
 
 
 def predicted(project, *arguments):
@@ -36,7 +34,10 @@ def saved(project, system, condition):
     return rows.index, softmax(logits / header["calibration"][condition]["temperature"], axis=1)
 
 
-@pytest.mark.parametrize("system", ["if_mmin", "mmin", "mctn", "late_fusion_floor", "late_fusion_ceiling"])
+@pytest.mark.gate
+@pytest.mark.parametrize(
+    "system", ["if_mmin", "mmin", "mctn", "late_fusion_floor", "late_fusion_per_condition"]
+)
 def test_it_says_of_test_utterances_what_evaluate_has_written(project, system):
     model = f"data/models/{system}/1-0.safetensors"
     for condition in ("a", "vt"):
@@ -96,14 +97,12 @@ def test_files_of_single_modalities_are_read_too(project, gappy):
 def test_neither_batches_nor_threads_change_an_answer(project, gappy, monkeypatch):
     pack, conditions = gappy
     monkeypatch.chdir(project.folder)
-    monkeypatch.setattr(predict, "AT_ONCE", 7)
-    device, run = devices.settle(1)
-    args = predict.arguments(["--model", "data/models/if_mmin", "--input", str(pack)])
-    trained = predict.models(args.model, device)
+    monkeypatch.setattr(api, "AT_ONCE", 7)
+    model = api.load("data/models/if_mmin")
 
     def told(threads):
-        batches = predict.batches(trained, args)
-        return pd.concat(inference.side_by_side(trained, batches, "auto", run["precision"], threads))
+        monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+        return model.predict_pack(str(pack))
 
     pd.testing.assert_frame_equal(told(1), told(3), check_exact=True)
     said = told(2).set_index("utterance_id")
@@ -131,11 +130,14 @@ def test_a_pack_without_an_utterance_and_a_wrong_number_of_threads_are_a_sentenc
     empty = project.run(*PREDICT, *given, check=False)
     threads = project.run(*PREDICT, *given, check=False, OMP_NUM_THREADS="many")
 
-    assert empty.stderr == "nobody.h5: no utterance; expected one data set for each. Name another.\n"
-    assert "OMP_NUM_THREADS is 'many'; expected a number from 1. Unset it, or set it so.\n" in threads.stderr
+    assert empty.stderr == (
+        "nobody.h5: no utterance; expected one data set per utterance. Pass another file or pack.\n"
+    )
+    assert "OMP_NUM_THREADS is 'many'; expected an integer from 1. Set it so, or unset it.\n" in threads.stderr
     assert (empty.returncode, threads.returncode) == (1, 1)
 
 
+@pytest.mark.gate
 def test_models_of_several_systems_are_refused_as_an_ensemble(project):
     given = ("--model", "data/models", "--input", "data/raw/embedded")
 
@@ -145,6 +147,7 @@ def test_models_of_several_systems_are_refused_as_an_ensemble(project):
     assert done.stderr.startswith("--model names models of 8 systems (if_mmin, if_mmin_no_cascade, ")
 
 
+@pytest.mark.gate
 def test_a_model_of_a_synthetic_corpus_answers_no_real_frames_unless_told_to(project):
     """A pack whose acoustic frames openSMILE made; other modalities name nothing."""
     pack = project.folder / "real"
@@ -158,7 +161,7 @@ def test_a_model_of_a_synthetic_corpus_answers_no_real_frames_unless_told_to(pro
 
     assert refused.returncode == 1
     assert "was trained on modality a of a synthetic corpus (the generator of the embedded" in refused.stderr
-    assert "input's is made by opensmile" in refused.stderr
+    assert "the input was made by opensmile" in refused.stderr
     assert told["warning"].str.startswith("other extractor: a: a synthetic corpus").all()
     assert "warning" in project.run(*PREDICT, *given, "--any-extractor").stdout
 
@@ -166,10 +169,9 @@ def test_a_model_of_a_synthetic_corpus_answers_no_real_frames_unless_told_to(pro
 def test_predict_leaves_nothing_where_it_is_called(project, tmp_path):
     model, pack = (project.folder / name for name in ("data/models/if_mmin", "data/raw/embedded"))
     (tmp_path / "elsewhere").mkdir()
-    script = project.folder / "stages/predict.py"
 
     Project(tmp_path / "elsewhere").run(
-        sys.executable, str(script), "--model", str(model), "--input", str(pack)
+        *PREDICT, "--model", str(model), "--input", str(pack), PYTHONPATH=str(project.folder)
     )
 
     assert list((tmp_path / "elsewhere").iterdir()) == []
@@ -187,7 +189,7 @@ def test_a_models_header_says_what_it_was_trained_on(project):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--input", "nowhere"], "nowhere: neither a pack nor files; expected a folder with one of "),
+        (["--input", "nowhere"], "nowhere: neither a feature pack nor files; expected a folder with one of "),
         (["--input", "a=params.yaml"], "params.yaml: not a readable HDF5 file"),
         (
             ["--input", "data/raw/embedded", "--out", "x.txt"],
@@ -200,7 +202,7 @@ def test_a_models_header_says_what_it_was_trained_on(project):
         ),
         (
             ["--input", "data/raw/embedded", "--model", "params.yaml"],
-            "params.yaml: not weights of this pipeline",
+            "params.yaml: not a weights file of this pipeline",
         ),
         (
             ["--input", "data/raw/embedded", "--model", "data/models/mctn"],

@@ -78,7 +78,7 @@ def test_every_cell_is_that_of_table1_json(opened, reproduced):
 
 
 def test_a_generated_corpus_is_called_so(opened):
-    assert "never shows that a system is better" in opened.locator("#synthetic").text_content()
+    assert "It is no evidence that one system is better" in opened.locator("#synthetic").text_content()
 
 
 def test_the_selectors_of_the_confusion_matrix_choose_what_is_shown(opened, reproduced):

@@ -1,6 +1,6 @@
 """Stages run in this process, on a pack so small that a training takes a fraction of a second."""
 
-import importlib.util
+import importlib
 import shutil
 
 import pytest
@@ -8,7 +8,7 @@ import torch
 import yaml
 
 from conftest import ROOT, SIZES, make_pack
-from ifmmin.artifacts import configs
+from ifmmin.core import configs
 from trust import small
 
 FIT = {
@@ -35,10 +35,10 @@ class Stages:
 
     def __call__(self, script, *positional, **options):
         """Run a script's main here."""
-        spec = importlib.util.spec_from_file_location(f"stage_{script}", ROOT / "stages" / f"{script}.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        words = (word for option, value in options.items() for word in (f"--{option}", value))
+        module = importlib.import_module(f"stages.{script}")
+        words = (
+            word for option, value in options.items() for word in (f"--{option.replace('_', '-')}", value)
+        )
         return module.main([*map(str, positional), *map(str, words)])
 
     def path(self, name, kind):
@@ -81,8 +81,16 @@ class Stages:
 
     def evaluate(self, name):
         """Predict the test utterances."""
-        out = {kind: self.path(name, kind) for kind in ("predictions", "invariants", "gaps")}
-        self("evaluate", name, **self.fold(), model=self.path(name, "weights"), seed=SEED, **out)
+        out = {kind: self.path(name, kind) for kind in ("predictions", "invariants", "missing_frames")}
+        self(
+            "evaluate",
+            name,
+            params=self.folder / "params.yaml",
+            **self.fold(),
+            model=self.path(name, "weights"),
+            seed=SEED,
+            **out,
+        )
 
     def make(self, name):
         """Train a system or kind of pretraining, with what it needs."""

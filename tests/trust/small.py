@@ -6,8 +6,8 @@ import torch
 
 from conftest import ENCODERS, ROOT, SIZES, SYSTEM
 from ifmmin import systems
-from ifmmin.loading import load
-from ifmmin.nn.systems import Batch
+from ifmmin.core.loading import load
+from ifmmin.nn.protocol import Batch
 
 SETTINGS = {
     **SYSTEM,
@@ -24,16 +24,16 @@ SETTINGS = {
 
 
 def names(room):
-    return sorted(p.stem for p in (ROOT / "stages/ifmmin" / room).glob("*.py") if p.stem != "__init__")
+    return sorted(p.stem for p in (ROOT / "ifmmin" / room).glob("*.py") if p.stem != "__init__")
 
 
-SYSTEMS, PRETRAININGS = names("systems"), names("pretrainings")
+SYSTEMS, PRETRAININGS = names("systems"), names("pretraining")
 ALL = SYSTEMS + PRETRAININGS
 
 
 def config(name, **changes):
     """What a build reads of the settings: its keyword arguments without a value."""
-    room = "pretrainings" if name in PRETRAININGS else "systems"
+    room = "pretraining" if name in PRETRAININGS else "systems"
     parameters = inspect.signature(load(room, name).build).parameters.values()
     given = ("condition", "encoders", "n_classes", "sizes")
     read = [p.name for p in parameters if p.default is p.empty and p.name not in given]
@@ -42,7 +42,7 @@ def config(name, **changes):
 
 def pretraining(kind, seed=0, sizes=SIZES, n_classes=4, **changes):
     torch.manual_seed(seed)
-    return load("pretrainings", kind).build(sizes=sizes, n_classes=n_classes, **config(kind, **changes))
+    return load("pretraining", kind).build(sizes=sizes, n_classes=n_classes, **config(kind, **changes))
 
 
 def system(name, seed=0, sizes=SIZES, n_classes=4, encoders=None, **changes):
@@ -66,7 +66,7 @@ def batch_of(network, corpus, rows, available):
     x = corpus.select(rows)
     network.eval()
     with torch.no_grad():
-        targets = network.prepare(x)
+        targets = network.precompute_targets(x)
     network.train()
     return Batch(x, available, corpus.y[rows], targets, epoch=1)
 

@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from conftest import draw_sequences
-from ifmmin.batches import draw_masks
 from ifmmin.nn import mmin
 from ifmmin.nn.classifier import Classifier
 from ifmmin.nn.encoders import ACTIVATIONS, InvarianceEncoder, LSTMMaxPool, TextCNN
 from ifmmin.nn.imagination import Imagination
-from ifmmin.nn.losses import central_moment, cmd, cmd_loss, distance
+from ifmmin.nn.losses import central_moment, cmd, cmd_loss, feature_distance
 from ifmmin.systems.mctn import Head, Translation
+from ifmmin.training.batches import draw_masks
 from trust import small
 
 STEP, TOLERANCE = 1e-6, 1e-5
@@ -101,7 +101,7 @@ def test_a_central_moment(k):
 def test_a_distance(form):
     x, y = drawn(4, 3).requires_grad_(), drawn(4, 3, seed=1).requires_grad_()
 
-    assert torch.autograd.gradcheck(lambda *of: distance(*of, form), (x, y))
+    assert torch.autograd.gradcheck(lambda *of: feature_distance(*of, form), (x, y))
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-30, 1e-18, 1e4])
@@ -111,7 +111,7 @@ def test_a_loss_between_equal_features_is_0_and_its_gradient_too_at_any_size(los
     x = (size * drawn(6, 4).float()).requires_grad_()
     y = x.detach().clone()
 
-    value = cmd(x, y, 5) if loss == "cmd" else distance(x, y, loss)
+    value = cmd(x, y, 5) if loss == "cmd" else feature_distance(x, y, loss)
     value.backward()
 
     assert value.item() == 0
@@ -125,7 +125,7 @@ def test_a_loss_between_features_of_any_size_and_its_gradient_are_finite(loss, s
     x = (size * drawn(6, 4).float()).requires_grad_()
     y = size * drawn(6, 4, seed=1).float()
 
-    value = cmd(x, y, 5) if loss == "cmd" else distance(x, y, loss)
+    value = cmd(x, y, 5) if loss == "cmd" else feature_distance(x, y, loss)
     value.backward()
 
     assert value.isfinite()
@@ -148,9 +148,9 @@ def of_module(module, *inputs, out=lambda y: y):
 
 
 def sequences(size, lengths=(1, 4, 7, 2)):
-    """Four sequences and silence, float64."""
+    """Four sequences and the zero placeholder, float64."""
     x = draw_sequences(list(lengths), size, torch.Generator().manual_seed(0))
-    return x._replace(frames=x.frames.double()).with_silence(3)
+    return x._replace(frames=x.frames.double()).with_placeholder(3)
 
 
 @pytest.mark.parametrize("frames", [False, True], ids=["by hand", "plain, of the frames too"])
@@ -237,9 +237,9 @@ def hold_targets(monkeypatch):
             i = next(calls)
             if begin:
                 held[i] = target.detach()
-            return distance(prediction, held[i], form)
+            return feature_distance(prediction, held[i], form)
 
-        monkeypatch.setattr(mmin, "distance", distance_to_held)
+        monkeypatch.setattr(mmin, "feature_distance", distance_to_held)
 
     return watched
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from conftest import SIZES, speaker_of
-from ifmmin import splitting
+from ifmmin.core.terms import CONDITIONS, FULL
+from ifmmin.corpus import splitting
 from ifmmin.nn.sequences import Sequences
-from ifmmin.terms import CONDITIONS, FULL
 from ifmmin.training import loop
 from ifmmin.training.prediction import predict
 from trust import small
@@ -176,7 +176,7 @@ def prepared(name, corpus):
     """A system whose weights are all different from zero, and each from the others."""
     system = small.distinct(small.system(name)).eval()
     with torch.no_grad():
-        system.prepare(corpus.select(corpus.rows["train"]))
+        system.precompute_targets(corpus.select(corpus.rows["train"]))
     return system
 
 

@@ -3,18 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-import predict
 from conftest import speaker_of
-from ifmmin import inference
-from ifmmin.artifacts import predictions, raw
-from ifmmin.calibration import probabilities
-from ifmmin.terms import CONDITIONS
+from ifmmin.core.terms import CONDITIONS
+from ifmmin.deploy import api, inference
+from ifmmin.evaluation import predictions
+from ifmmin.pack import raw
+from ifmmin.training.calibration import probabilities
 from trust import small
 from trust.conftest import TEST
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -45,9 +42,9 @@ def test_evaluate_and_predict_give_one_answer_to_an_utterance_that_misses_a_moda
     run = stages().corpus(pack).make(name)
     run.evaluate(name)
     evaluated, classes, _ = predictions.read(run.path(name, "predictions"))
-    model = predict.model(run.path(name, "weights"), CPU)
+    [model] = api.load(run.path(name, "weights"))._members
     uncalibrated = model._replace(temperatures=dict.fromkeys(model.temperatures, 1.0))
-    [frames] = raw.read_some(raw.locate([str(pack.folder)])[0], 100)
+    [frames] = raw.read_batches(raw.locate([str(pack.folder)])[0], 100)
 
     for utterance_id, m in missing.items():
         own = {k: {utterance_id: of[utterance_id]} for k, of in frames.items()}

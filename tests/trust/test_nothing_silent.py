@@ -10,10 +10,10 @@ import torch
 import yaml
 
 from conftest import ROOT
-from ifmmin.artifacts import gaps, histories, invariants, predictions, weights
-from ifmmin.errors import UserError
-from ifmmin.terms import CONDITIONS
-from ifmmin.training import loop
+from ifmmin.core.errors import UserError
+from ifmmin.core.terms import CONDITIONS
+from ifmmin.evaluation import invariants, missing_frames, predictions
+from ifmmin.training import histories, loop, weights
 from ifmmin.training.prediction import TrainingError
 from trust import small
 from trust.conftest import FOLD, SEED
@@ -66,15 +66,15 @@ def test_evaluate_refuses_any_weight_that_is_not_finite(stages, pack_of, name):
 
 def test_evaluate_refuses_the_model_of_another_system_under_a_systems_name(stages, pack_of):
     run = stages().corpus(pack_of()).make("mctn")
-    target = run.path("late_fusion_ceiling", "weights")
+    target = run.path("late_fusion_per_condition", "weights")
     target.parent.mkdir(exist_ok=True)
     run.path("mctn", "weights").rename(target)
 
     with pytest.raises(UserError) as refused:
-        run.evaluate("late_fusion_ceiling")
+        run.evaluate("late_fusion_per_condition")
 
-    assert "holds system 'mctn'; expected system 'late_fusion_ceiling'" in said(refused)
-    assert not run.path("late_fusion_ceiling", "predictions").exists()
+    assert "holds system 'mctn'; expected system 'late_fusion_per_condition'" in said(refused)
+    assert not run.path("late_fusion_per_condition", "predictions").exists()
 
 
 @pytest.mark.parametrize("name", small.ALL)
@@ -123,11 +123,11 @@ def test_a_validation_loss_beyond_all_numbers_stops_with_its_name(corpus):
 
 
 @each_bad
-@pytest.mark.parametrize("column", ["L", "validation_L_cls", "sd_h_a", "lr"])
+@pytest.mark.parametrize("column", ["L", "validation_L_cls", "std_h_a", "lr"])
 def test_a_history_that_is_not_finite_is_neither_written_nor_read(tmp_path, column, value):
     history = pd.DataFrame(
         {"epoch": [1, 2], "chosen": [0, 1]}
-        | {name: [0.5, 0.25] for name in (*histories.REQUIRED[1:], "sd_h_a")}
+        | {name: [0.5, 0.25] for name in (*histories.REQUIRED[1:], "std_h_a")}
     )
     bad = history.assign(**{column: [0.5, value]})
     path = tmp_path / "history.csv"
@@ -149,13 +149,13 @@ def test_predictions_with_gaps_that_are_not_finite_are_neither_written_nor_read(
     path = tmp_path / "gaps"
 
     with pytest.raises(UserError, match="gaps: a logit is not finite"):
-        gaps.write(path, {0.1: part}, ["k"], {})
+        missing_frames.write(path, {0.1: part}, ["k"], {})
     assert not path.exists()
     with monkeypatch.context() as careless:
-        careless.setattr(gaps, "_check", lambda path, table: None)
-        gaps.write(path, {0.1: part}, ["k"], {})
+        careless.setattr(missing_frames, "_check", lambda path, table: None)
+        missing_frames.write(path, {0.1: part}, ["k"], {})
     with pytest.raises(UserError, match="gaps: a logit is not finite"):
-        gaps.read(path)
+        missing_frames.read(path)
 
 
 @each_bad
@@ -180,7 +180,7 @@ def test_predictions_without_one_of_the_six_conditions_have_no_average_and_are_r
         {"utterance_id": "x", "condition": conditions, "label": 0, "predicted": 0, "logit_k": np.float32(0)}
     ).astype({"utterance_id": object, "condition": object, "label": int, "predicted": int})
 
-    with pytest.raises(UserError, match="holds no prediction in any of the six conditions"):
+    with pytest.raises(UserError, match="has no predictions in any of the six conditions"):
         predictions.write(tmp_path / "p", table, ["k"], {})
 
 
@@ -217,6 +217,6 @@ def test_aggregate_refuses_a_logit_that_is_not_finite_and_writes_no_table(
     with pytest.raises(UserError) as refused:
         run("aggregate", **out)
 
-    assert f"{FOLD}-{SEED}.parquet: 24 faults in 24 rows" in said(refused)
+    assert f"{FOLD}-{SEED}.parquet: 24 invalid values in 24 rows" in said(refused)
     assert "in column logit_class 3" in said(refused)
     assert not (run.folder / "tables").exists()

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from conftest import needs_bf16
-from ifmmin.batches import draw_masks
+from ifmmin.core.terms import CONDITIONS, FULL
 from ifmmin.nn.sequences import Sequences
-from ifmmin.terms import CONDITIONS, FULL
 from ifmmin.training import devices, loop
+from ifmmin.training.batches import draw_masks
 from ifmmin.training.prediction import predict
 from trust import small
 from trust.test_scales import SETTINGS

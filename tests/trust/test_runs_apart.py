@@ -6,9 +6,8 @@ import pytest
 import torch
 import yaml
 
-from ifmmin.artifacts import histories, weights
-from ifmmin.errors import UserError
-from ifmmin.training import loop
+from ifmmin.core.errors import UserError
+from ifmmin.training import histories, loop, weights
 from trust import conftest, small
 
 ABLATIONS = {"if_mmin_no_inv": "if_mmin", "if_mmin_no_cascade": "if_mmin", "mmin_no_cycle": "mmin"}
@@ -110,7 +109,7 @@ def test_predictions_and_gaps_of_another_run_are_refused_by_name(stages, pack_of
     params = yaml.safe_load((run.folder / "params.yaml").read_text("utf-8"))
     params["rows"] = ["mmin_no_cycle"]
     (run.folder / "params.yaml").write_text(yaml.safe_dump(params))
-    for kind in ("predictions", "gaps"):
+    for kind in ("predictions", "missing_frames"):
         path = run.folder / kind / "mmin_no_cycle" / "1-0.parquet"
         path.parent.mkdir(parents=True)
         shutil.copy(run.path("mmin", kind), path)
@@ -118,7 +117,7 @@ def test_predictions_and_gaps_of_another_run_are_refused_by_name(stages, pack_of
     with pytest.raises(UserError, match="holds system 'mmin'; expected system 'mmin_no_cycle'"):
         run(
             "robustness",
-            **{name: run.folder / name for name in ("features", "predictions", "gaps")},
+            **{name: run.folder / name for name in ("features", "predictions", "missing_frames")},
             params=run.folder / "params.yaml",
             csv=tmp_path / "r.csv",
             figure=tmp_path / "r.png",

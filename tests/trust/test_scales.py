@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from ifmmin.terms import CONDITIONS, FULL
+from ifmmin.core.terms import CONDITIONS, FULL
 from ifmmin.training import loop
 from ifmmin.training.prediction import TrainingError, predict
 from trust import small

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
-from ifmmin import calibration
+from ifmmin.training import calibration
 
 
 def sure(n, temperature, seed=0, classes=4):
@@ -35,7 +35,7 @@ def test_it_is_the_minimum_that_scipy_finds(seed, classes):
         return -np.log(calibration.probabilities(z, np.exp(log))[np.arange(len(y)), y]).mean()
 
     found = np.log(calibration.temperature(z, y))
-    ends = np.log([calibration.COLDEST, calibration.HOTTEST])
+    ends = np.log([calibration.MIN_TEMPERATURE, calibration.MAX_TEMPERATURE])
     best = minimize_scalar(cross_entropy, bounds=ends, method="bounded", options={"xatol": 1e-10})
 
     assert cross_entropy(found) <= best.fun + 1e-9
@@ -44,8 +44,8 @@ def test_it_is_the_minimum_that_scipy_finds(seed, classes):
 def test_where_every_answer_is_right_it_stays_finite():
     z, y = np.eye(3)[[0, 1, 2, 0]], np.array([0, 1, 2, 0])
 
-    assert calibration.temperature(z, y) == pytest.approx(calibration.COLDEST)
-    assert calibration.temperature(z, (y + 1) % 3) == pytest.approx(calibration.HOTTEST)
+    assert calibration.temperature(z, y) == pytest.approx(calibration.MIN_TEMPERATURE)
+    assert calibration.temperature(z, (y + 1) % 3) == pytest.approx(calibration.MAX_TEMPERATURE)
 
 
 def test_probabilities_of_large_logits_are_finite_and_sum_to_one():
@@ -97,7 +97,7 @@ def tables(temperatures):
 
 
 def test_each_condition_has_its_own_temperature_in_the_order_given():
-    found = calibration.fitted(tables({"v": 0.25, "avt": 2.0}))
+    found = calibration.fit(tables({"v": 0.25, "avt": 2.0}))
 
     assert list(found) == ["v", "avt"]
     assert found["v"]["temperature"] == pytest.approx(4, rel=0.1)
@@ -109,7 +109,7 @@ def test_the_error_before_is_that_of_plain_softmax_and_after_that_of_the_tempera
     table = tables({"a": 0.25})
     z, y = table.filter(like="logit_").to_numpy(), table["label"]
 
-    found = calibration.measured(table, {"a": 3.0})["a"]
+    found = calibration.measure(table, {"a": 3.0})["a"]
 
     assert found["temperature"] == 3.0
     assert found["ece_before"] == pytest.approx(calibration.ece(softmax(z, axis=1), y))

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from ifmmin.calibration import ece, probabilities
-from ifmmin.errors import UserError
-from ifmmin.exporting import card, settings
-from ifmmin.scoring import ua, wa
-from ifmmin.terms import CONDITIONS
+from ifmmin.core.errors import UserError
+from ifmmin.core.scoring import ua, wa
+from ifmmin.core.terms import CONDITIONS
+from ifmmin.deploy import card, export_settings
+from ifmmin.training.calibration import ece, probabilities
 from models import CLASSES, STARTS, header, known
 
 HEADS = {
@@ -142,7 +142,7 @@ def test_a_speaker_of_two_roles_is_not_denied():
 
 
 def test_a_model_of_a_generated_corpus_is_said_to_be_good_for_nothing_else():
-    warning = "**The corpus is generated.**"
+    warning = "**The corpus is synthetic.**"
 
     assert warning in text(synthetic=True)
     assert warning not in text()
@@ -184,11 +184,11 @@ def test_a_header_of_an_older_train_is_refused():
     del of["scaling"], of["calibration"]
 
     with pytest.raises(UserError, match=r"no scaling, calibration; .*Rerun train"):
-        settings.given(of)
+        export_settings.given(of)
 
 
 def test_config_says_how_to_build_and_what_the_answers_mean():
-    of = settings.config(header("mctn"))
+    of = export_settings.config(header("mctn"))
 
     assert of["model_type"] == "if-mmin"
     assert {of["id2label"][str(i)]: i for i in range(4)} == of["label2id"]
@@ -197,7 +197,7 @@ def test_config_says_how_to_build_and_what_the_answers_mean():
 
 
 def test_preprocessor_has_the_scaling_and_the_sizes():
-    of = settings.preprocessor(header("mmin"))
+    of = export_settings.preprocessor(header("mmin"))
 
     assert of["feature_sizes"] == {"a": 5, "v": 4, "t": 3}
     assert len(of["mean"]) == len(of["std"]) == 5

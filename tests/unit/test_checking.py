@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from conftest import SIZES
-from ifmmin.errors import UserError
-from ifmmin.exporting import checking, graph, settings
+from ifmmin.core.errors import UserError
+from ifmmin.deploy import checking, export_settings, graph
 from models import STARTS, header, model
 
 
@@ -37,14 +37,14 @@ def test_utterances_come_from_all_over_the_corpus_and_the_first_are_cut():
 def test_a_corpus_of_other_sizes_is_refused():
     index, frames = corpus()
 
-    with pytest.raises(UserError, match=r"sizes are .*'v': 4.*; the model reads .*'v': 9.*Name its own"):
+    with pytest.raises(UserError, match=r"sizes are .*'v': 4.*; expected .*'v': 9.*Name the features"):
         checking.utterances(index, frames, {**SIZES, "v": 9})
 
 
 @pytest.mark.parametrize("name", STARTS)
 def test_a_graph_of_other_weights_is_refused_and_its_own_is_not(name):
     """Of the other weights one number alone differs, by a thousandth: the bias of one class."""
-    given, raw = settings.given(header(name)), checking.utterances(*corpus(), SIZES)
+    given, raw = export_settings.given(header(name)), checking.utterances(*corpus(), SIZES)
     onnx = graph.traced(model(name), sizes=SIZES, **given)
     other = model(name)
     dict(other.named_parameters())[
@@ -59,7 +59,7 @@ def test_a_graph_of_other_weights_is_refused_and_its_own_is_not(name):
 
 
 def test_a_graph_of_another_temperature_is_refused():
-    given, raw = settings.given(header("mctn")), checking.utterances(*corpus(), SIZES)
+    given, raw = export_settings.given(header("mctn")), checking.utterances(*corpus(), SIZES)
     onnx = graph.traced(model("mctn"), sizes=SIZES, **given)
     given["temperatures"] = {**given["temperatures"], "vt": 1.01 * given["temperatures"]["vt"]}
 
@@ -69,7 +69,7 @@ def test_a_graph_of_another_temperature_is_refused():
 
 def test_a_graph_that_says_nan_is_refused():
     """It was made without the temperature of a condition that it is asked for."""
-    given, raw = settings.given(header("mctn")), checking.utterances(*corpus(), SIZES)
+    given, raw = export_settings.given(header("mctn")), checking.utterances(*corpus(), SIZES)
     fewer = {c: x for c, x in given["temperatures"].items() if c != "a"}
     onnx = graph.traced(model("mctn"), sizes=SIZES, scaling=given["scaling"], temperatures=fewer)
 

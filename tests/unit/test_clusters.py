@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from ifmmin.errors import UserError
+from ifmmin.core.errors import UserError
 from ifmmin.parallel import clusters
 from ifmmin.parallel.supervising import Job
 
@@ -42,7 +42,7 @@ def test_a_scheduler_that_is_not_there_is_one_sentence(monkeypatch):
     said = refused("tcp://127.0.0.1:1")
 
     assert said.startswith("no Dask scheduler answers at tcp://127.0.0.1:1 (")
-    assert said.endswith("; expected one. Start it (`dask scheduler`), or mend the address.")
+    assert said.endswith("; expected one. Start it (`dask scheduler`), or correct the address.")
     assert "\n" not in said
 
 
@@ -57,7 +57,7 @@ def test_a_scheduler_file_that_is_not_there_is_one_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("- a\n", "is no group of keys"),
+        ("- a\n", "is no mapping"),
         ("a: [\n", "not readable as YAML"),
         ("kores: 3\nmemory: 1GB\n", "kores"),
         ("queue: main\n", "memory"),

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from conftest import draw_sequences
-from ifmmin.nn import convolution
+from ifmmin.nn.kernels import convolution
 from ifmmin.nn.sequences import Sequences, from_padded
 
 HEIGHTS = [[3, 4, 5], [1], [2, 3], [6]]
@@ -48,7 +48,7 @@ def gradients(function, x, filters, cotangent):
 @pytest.mark.parametrize("lengths", [[1], [7] * 20, [1, 2, 3, 22, 5, 6, 9] * 15], ids=len)
 def test_maxima_and_gradients_are_those_of_conv1d_and_amax(heights, lengths):
     """Float64: Toom-Cook is exact but for rounding. Short, equal and ragged sequences; 105 fill groups."""
-    x, filters = drawn(lengths).with_silence(4), draw_filters(heights, 3)
+    x, filters = drawn(lengths).with_placeholder(4), draw_filters(heights, 3)
     cotangent = torch.randn(
         len(lengths) + 1,
         4 * len(heights),
@@ -86,7 +86,7 @@ def test_frames_of_others_are_not_read():
     filters = draw_filters([3, 5], 2)
     frames = torch.full((9, 2), torch.nan, dtype=torch.float64)
     frames[4:6] = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    x = Sequences(frames, torch.tensor([4]), torch.tensor([2])).with_silence(3)
+    x = Sequences(frames, torch.tensor([4]), torch.tensor([2])).with_placeholder(3)
 
     found, got = gradients(convolution.maxima, x, filters, 1.0)
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from ifmmin import costs
+from ifmmin.parallel import costs
 
 COLUMNS = ["stage", "seconds", "peak_rss_bytes", "processor", "device", "precision"]
 

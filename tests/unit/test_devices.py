@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from conftest import needs_bf16
-from ifmmin.errors import UserError
+from ifmmin.core.errors import UserError
+from ifmmin.deploy import inference
 from ifmmin.training import devices
 
 
@@ -104,19 +105,19 @@ def test_bf16_on_a_processor_without_it_is_refused(monkeypatch):
 def test_as_many_batches_are_answered_as_the_environment_says_else_as_there_are_cores(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("IFMMIN_DEVICE", "cpu")
-    assert devices.side_by_side() == len(os.sched_getaffinity(0))
+    assert inference.batches_at_once() == len(os.sched_getaffinity(0))
 
     for stated in ("3", "3,2"):
         monkeypatch.setenv("OMP_NUM_THREADS", stated)
-        assert devices.side_by_side() == 3
+        assert inference.batches_at_once() == 3
 
-    monkeypatch.setattr(devices, "device", lambda: torch.device("cuda"))
-    assert devices.side_by_side() == 1
+    monkeypatch.setattr(inference, "device", lambda: torch.device("cuda"))
+    assert inference.batches_at_once() == 1
 
 
 @pytest.mark.parametrize("stated", ["0", "-1", "many", "²", "1.5"])
 def test_what_is_no_number_of_threads_is_named(monkeypatch, stated):
     monkeypatch.setenv("OMP_NUM_THREADS", stated)
 
-    with pytest.raises(UserError, match=f"OMP_NUM_THREADS is '{stated}'; expected a number from 1"):
-        devices.side_by_side()
+    with pytest.raises(UserError, match=f"OMP_NUM_THREADS is '{stated}'; expected an integer from 1"):
+        inference.batches_at_once()

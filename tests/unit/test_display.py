@@ -70,7 +70,7 @@ def test_a_terminal_shows_counts_time_left_and_the_epoch_of_what_runs(shown, tmp
         display.show(driver())
 
     text = file.getvalue()
-    assert "3 of 9 stages through · 1 ran · 1 restored · 1 unchanged · about 2 min left" in text
+    assert "3 of 9 stages done · 1 ran · 1 restored · 1 unchanged · about 2 min left" in text
     assert "epoch 3 of 40" in text
     assert "12 s" in text
 

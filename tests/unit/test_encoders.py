@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from conftest import SIZES, draw_sequences
+from ifmmin.core.terms import CONDITIONS, availability
 from ifmmin.nn.encoders import Encoders, InvarianceEncoder, LSTMMaxPool, TextCNN, assembled, concatenated
-from ifmmin.nn.sequences import Sequences, from_padded, silence
-from ifmmin.nn.systems import Batch
-from ifmmin.terms import CONDITIONS, availability
+from ifmmin.nn.protocol import Batch
+from ifmmin.nn.sequences import Sequences, from_padded, placeholder
 
 MASKS = torch.tensor([availability(condition) for condition in CONDITIONS])
 """The six conditions, one row each."""
@@ -171,7 +171,7 @@ def test_frames_and_length_of_a_missing_modality_change_no_bit_of_losses_and_gra
     for given in (x, spoiled(x, available, how)):
         system = new_system()
         with torch.no_grad():
-            targets = system.eval().prepare(x)
+            targets = system.eval().precompute_targets(x)
         system.train()
         torch.manual_seed(1)
         losses = system.training_losses(Batch(given, available, torch.arange(18) % 4, targets, 1))
@@ -211,7 +211,7 @@ def test_a_missing_modality_is_the_answer_to_zeros_of_the_set_length(new_encoder
 
     for i, m in enumerate("avt"):
         encoder = encoders.specificity[m]
-        zeros = silence({"a": 4, "v": 3, "t": 2}[m], SIZES[m], torch.zeros(1))
+        zeros = placeholder({"a": 4, "v": 3, "t": 2}[m], SIZES[m], torch.zeros(1))
         answer = encoder.head(encoder.pool(zeros))
         for row in (~MASKS[:, i]).nonzero().flatten():
             torch.testing.assert_close(h_m[m][row], answer[0], rtol=0, atol=1e-6)
@@ -251,14 +251,14 @@ def test_assembled_keeps_a_nan_of_a_missing_modality_out():
 
 
 def test_assembled_asks_for_no_features_of_a_missing_modality():
-    """Two utterances; silence is one row, and stands for both."""
+    """Two utterances; the zero placeholder is one row, and stands for both."""
     got = assembled({"v": torch.tensor([[5.0], [6.0]])}, {m: torch.tensor([[9.0]]) for m in "avt"}, "v")
 
     assert {m: h.tolist() for m, h in got.items()} == {"a": [[9], [9]], "v": [[5], [6]], "t": [[9], [9]]}
 
 
 def test_the_answer_to_silence_has_a_gradient(new_encoders, draw_x):
-    """A batch that lacks text altogether still trains Enc_t through its answer to silence."""
+    """A batch that lacks text altogether still trains Enc_t through its embedding of the zero placeholder."""
     encoders = new_encoders().eval()
     available = torch.tensor([[True, True, False]]).expand(4, 3)
 
@@ -326,7 +326,7 @@ def test_the_teacher_gives_h_and_its_invariant_features_of_the_full_input_and_th
     system, x = new_system().eval(), draw_x(5)
     h_m = system.encoders.encode(x)
 
-    targets = system.prepare(x)
+    targets = system.precompute_targets(x)
 
     assert torch.equal(targets["h"], torch.cat([h_m["a"], h_m["v"], h_m["t"]], 1))
     assert torch.equal(targets["H"], torch.cat([system.encoders.invariance(h_m[m]) for m in "avt"], 1))
@@ -335,7 +335,7 @@ def test_the_teacher_gives_h_and_its_invariant_features_of_the_full_input_and_th
 
 
 def test_a_teacher_without_an_invariance_encoder_has_no_invariant_features(new_encoders, draw_x):
-    assert new_encoders(invariance_depth=0).teach(draw_x(3)).keys() == {"h", "h_missing"}
+    assert new_encoders(invariance_depth=0).teacher_targets(draw_x(3)).keys() == {"h", "h_missing"}
 
 
 # Encoders of some modalities.
@@ -381,7 +381,7 @@ def test_the_settings_of_encoders_rebuild_them(new_encoders, draw_x, changes):
 def test_the_target_is_the_features_of_a_missing_modality_and_silence_of_an_available_one(
     new_system, draw_x, form
 ):
-    """Block by block: available: answer to silence; missing: the full input's h^m; all 3 x hidden count."""
+    """Available: embedding of the zero placeholder; missing: the full input's h^m; all 3 x hidden count."""
     system, x = new_system(distance=form).eval(), draw_x(6)
     draw = torch.Generator().manual_seed(3)
     targets = {name: torch.randn(6, 18, generator=draw) for name in ("h", "h_missing", "H")}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-import ingest
-from ifmmin import entry
+from ifmmin.core import entry
+from stages import ingest
 
-STAGES = Path(entry.__file__).parents[1]
+ROOT = Path(entry.__file__).parents[2]
 
 
 @pytest.fixture
@@ -97,8 +97,9 @@ def test_ctrl_c_after_the_work_ends_what_libraries_do_last_without_a_word(tmp_pa
     script = tmp_path / "stages" / "last.py"
     script.parent.mkdir()
     script.write_text(
-        "import atexit, time\n"
-        "from ifmmin import entry\n"
+        "import atexit, signal, time\n"
+        "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+        "from ifmmin.core import entry\n"
         "atexit.register(lambda: (print('last', flush=True), time.sleep(60)))\n"
         "entry.run(lambda argv: {})\n",
         "utf-8",
@@ -106,7 +107,7 @@ def test_ctrl_c_after_the_work_ends_what_libraries_do_last_without_a_word(tmp_pa
     running = subprocess.Popen(
         [sys.executable, script],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(STAGES)},
+        env={"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

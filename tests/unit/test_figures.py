@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from ifmmin import figures
-from ifmmin.errors import UserError
+from ifmmin.core.errors import UserError
+from ifmmin.report import figures
 
 ROOT = Path(__file__).resolve().parents[2]
 SIX = ["a", "v", "t", "av", "at", "vt"]
@@ -118,7 +118,7 @@ def test_figure_3b_of_a_system_that_is_no_row_or_has_no_l_inv_is_refused():
 
     with pytest.raises(UserError, match="if_mmin is no row of the table; expected one of rows"):
         figures.lines_3b(runs, "if_mmin")
-    with pytest.raises(UserError, match="mmin has no L_inv; expected a system that has"):
+    with pytest.raises(UserError, match="mmin has no L_inv; expected a system trained with it"):
         figures.lines_3b(runs, "mmin")
 
 
@@ -194,7 +194,7 @@ def test_robustness_has_a_line_for_each_system_of_mixed_modalities_and_of_the_fu
         for missing, condition in (("modalities", "mixed"), ("frames", "avt"), ("frames", "a"))
         for share in (0.0, 0.7)
     ]
-    table = pd.DataFrame(rows, columns=["system", "missing", "condition", "share", "wa", "ua"])
+    table = pd.DataFrame(rows, columns=["system", "missing", "condition", "missing_rate", "wa", "ua"])
 
     axes = figures.robustness(table).axes
 
@@ -206,7 +206,7 @@ def test_robustness_has_a_line_for_each_system_of_mixed_modalities_and_of_the_fu
 PLANE = """
 import sys
 import numpy as np
-from ifmmin import figures
+from ifmmin.report import figures
 draw = np.random.default_rng(0)
 H_prime = np.tanh(draw.standard_normal((120, 5)) @ draw.standard_normal((5, 48)) / 4).astype(np.float32)
 sys.stdout.buffer.write(figures._plane(H_prime, 0, 10.0).tobytes())
@@ -218,7 +218,7 @@ def test_processors_that_multiply_in_another_order_draw_the_same_points():
     planes = {
         subprocess.run(
             [sys.executable, "-c", PLANE],
-            env={**os.environ, "PYTHONPATH": str(ROOT / "stages"), "OPENBLAS_CORETYPE": core},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_CORETYPE": core},
             capture_output=True,
             check=True,
         ).stdout
@@ -231,9 +231,9 @@ def test_processors_that_multiply_in_another_order_draw_the_same_points():
 def test_the_robustness_figure_claims_no_more_than_that_nothing_was_retrained():
     table = pd.DataFrame(
         [("mmin", m, "avt", 0.0, 0.5, 0.5) for m in ("modalities", "frames")],
-        columns=["system", "missing", "condition", "share", "wa", "ua"],
+        columns=["system", "missing", "condition", "missing_rate", "wa", "ua"],
     )
 
     title = figures.robustness(table).get_suptitle()
 
-    assert title == "Robustness to missing modalities and frames, without retraining"
+    assert title == "Robustness to missing modalities and frames (no retraining)"

@@ -7,14 +7,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from ifmmin import files
-from ifmmin.files import ArtifactError
+from ifmmin.core import files
+from ifmmin.core.files import ArtifactError
 
 SCHEMA = pa.schema([("name", pa.string()), ("n", pa.int64())])
 
 
 def test_a_file_is_there_whole_after_the_block_and_nothing_else(tmp_path):
-    with files.whole(tmp_path / "deep" / "x.txt") as temporary:
+    with files.atomic_write(tmp_path / "deep" / "x.txt") as temporary:
         temporary.write_text("all", "utf-8")
         assert not (tmp_path / "deep" / "x.txt").exists()
 
@@ -26,7 +26,7 @@ def test_an_error_leaves_the_old_file_and_no_new_one(tmp_path):
     (tmp_path / "x.txt").write_text("old", "utf-8")
 
     def write():
-        with files.whole(tmp_path / "x.txt") as temporary:
+        with files.atomic_write(tmp_path / "x.txt") as temporary:
             temporary.write_text("ne", "utf-8")
             raise RuntimeError("half-way")
 
@@ -38,7 +38,7 @@ def test_an_error_leaves_the_old_file_and_no_new_one(tmp_path):
 
 
 def fill(folder, content, over=True):
-    with files.whole_folder(folder, over=over) as made:
+    with files.atomic_folder(folder, over=over) as made:
         (made / "x.txt").write_text(content, "utf-8")
 
 
@@ -77,7 +77,7 @@ def test_wherever_the_exchange_of_folders_breaks_one_of_the_two_is_there(tmp_pat
 
 def test_a_folder_that_others_fill_meanwhile_is_left_alone(tmp_path):
     def both():
-        with files.whole_folder(tmp_path / "f", over=False) as made:
+        with files.atomic_folder(tmp_path / "f", over=False) as made:
             (made / "x.txt").write_text("ours", "utf-8")
             (tmp_path / "f").mkdir()
             (tmp_path / "f" / "x.txt").write_text("theirs", "utf-8")
@@ -89,7 +89,7 @@ def test_a_folder_that_others_fill_meanwhile_is_left_alone(tmp_path):
 
 
 def test_a_folder_that_others_are_writing_is_refused(tmp_path):
-    with files.whole_folder(tmp_path / "f", over=False) as made:
+    with files.atomic_folder(tmp_path / "f", over=False) as made:
         (made / "x.txt").write_text("first", "utf-8")
         with pytest.raises(ArtifactError, match=r"\.writing-f: exists; another process writes there"):
             fill(tmp_path / "f", "second", over=False)
@@ -112,7 +112,7 @@ def test_what_a_kill_between_the_two_renamings_left_comes_back(tmp_path):
     (tmp_path / ".writing-f" / "old" / "x.txt").write_text("old", "utf-8")
 
     def fail():
-        with files.whole_folder(tmp_path / "f", over=True):
+        with files.atomic_folder(tmp_path / "f", over=True):
             raise RuntimeError("no new one")
 
     with pytest.raises(RuntimeError, match="no new one"):

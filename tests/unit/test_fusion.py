@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from conftest import ENCODERS, SIZES
+from ifmmin.core.terms import CONDITIONS, availability
+from ifmmin.nn.protocol import Batch
 from ifmmin.nn.sequences import Sequences, from_padded
-from ifmmin.nn.systems import Batch
-from ifmmin.pretrainings import fusion as pretraining
-from ifmmin.systems import late_fusion_ceiling, late_fusion_floor
-from ifmmin.terms import CONDITIONS, availability
+from ifmmin.pretraining import fusion as pretraining
+from ifmmin.systems import late_fusion_floor, late_fusion_per_condition
 
 FUSION = {
     **{name: x for name, x in ENCODERS.items() if "invariance" not in name},
@@ -29,7 +29,7 @@ def floor():
 @pytest.fixture
 def ceiling():
     torch.manual_seed(0)
-    return late_fusion_ceiling.build(**FUSION)
+    return late_fusion_per_condition.build(**FUSION)
 
 
 def batch(x, n, available=None):
@@ -94,7 +94,7 @@ def test_the_floor_trains_on_the_full_input_whatever_mask_was_drawn(floor, draw_
 
 
 def test_the_floor_s_epoch_is_picked_by_the_full_input(floor):
-    [part] = floor.parts().values()
+    [part] = floor.checkpoint_groups().values()
 
     assert part.conditions == ("avt",)
     assert part.weights.keys() == floor.state_dict().keys()
@@ -155,7 +155,7 @@ def test_the_ceiling_s_network_of_a_condition_has_encoders_of_its_modalities_onl
 
     assert list(network.encoders.specificity) == list(condition)
     assert network.classifier.hidden[0].in_features == 6 * len(condition)
-    assert network.parts()[""].conditions == (condition,)
+    assert network.checkpoint_groups()[""].conditions == (condition,)
 
 
 @each_condition

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from conftest import SIZES
-from ifmmin.calibration import probabilities
-from ifmmin.exporting import graph, settings
-from ifmmin.terms import CONDITIONS, FULL, availability
+from ifmmin.core.terms import CONDITIONS, FULL, availability
+from ifmmin.deploy import export_settings, graph
+from ifmmin.training.calibration import probabilities
 from models import PER_CONDITION, SCALING, STARTS, header, known, model
 
 each_system = pytest.mark.parametrize("name", STARTS)
@@ -19,7 +19,7 @@ each_system = pytest.mark.parametrize("name", STARTS)
 
 @cache
 def traced(name):
-    return graph.traced(model(name), sizes=SIZES, **settings.given(header(name)))
+    return graph.traced(model(name), sizes=SIZES, **export_settings.given(header(name)))
 
 
 @cache
@@ -131,7 +131,7 @@ def test_a_row_whose_condition_has_no_network_is_nan_and_spoils_no_other(name, d
 
 
 def test_the_same_weights_are_the_same_bytes_and_others_are_not():
-    given = settings.given(header("if_mmin"))
+    given = export_settings.given(header("if_mmin"))
 
     assert graph.traced(model("if_mmin"), sizes=SIZES, **given) == traced("if_mmin")
     assert graph.traced(model("if_mmin", seed=1), sizes=SIZES, **given) != traced("if_mmin")
@@ -156,7 +156,7 @@ def test_batch_and_lengths_have_names_and_every_operation_is_of_onnx_itself(name
 
 def test_the_system_itself_is_left_as_it_was():
     system = model("if_mmin").train()
-    graph.traced(system, sizes=SIZES, **settings.given(header("if_mmin")))
+    graph.traced(system, sizes=SIZES, **export_settings.given(header("if_mmin")))
 
     assert system.training
     assert "missing" not in vars(system.encoders)

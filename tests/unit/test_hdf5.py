@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from h5py import h5d, h5p, h5s, h5t
 
-from ifmmin import hdf5
-from ifmmin.errors import UserError
+from ifmmin.core.errors import UserError
+from ifmmin.pack import hdf5
 
 LEFT = 1 << 30
 X = np.arange(6, dtype=np.float32).reshape(3, 2)
@@ -31,12 +31,12 @@ def patched(path, *pairs):
 
 def read(path, name):
     with h5py.File(path) as file:
-        return hdf5.frames(file, name, hdf5.listed(file)[name], LEFT)[0]
+        return hdf5.frames(file, name, hdf5.list_datasets(file)[name], LEFT)[0]
 
 
 def refused(path, name):
     with h5py.File(path) as file, pytest.raises(UserError) as caught:
-        hdf5.frames(file, name, hdf5.listed(file)[name], LEFT)
+        hdf5.frames(file, name, hdf5.list_datasets(file)[name], LEFT)
     return str(caught.value)
 
 
@@ -46,7 +46,7 @@ def test_names_are_listed_with_whether_they_are_here(path):
         file["soft"], file["external"] = h5py.SoftLink("/x"), h5py.ExternalLink("other.h5", "/b")
 
     with h5py.File(path) as file:
-        assert hdf5.listed(file) == {"x": True, "λ": True, "soft": False, "external": False}
+        assert hdf5.list_datasets(file) == {"x": True, "λ": True, "soft": False, "external": False}
     np.testing.assert_array_equal(read(path, "λ"), X)
     assert refused(path, "external").startswith("is a link")
 
@@ -63,7 +63,7 @@ def test_another_files_bytes_are_not_read_though_an_offset_is_claimed(path):
         ),
     )
 
-    assert refused(path, "x") == "keeps its values in another file; expected them in this one"
+    assert refused(path, "x") == "keeps its values in another file; expected them in this file"
 
 
 @pytest.mark.parametrize(

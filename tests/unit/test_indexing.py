@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ifmmin import indexing
+from ifmmin.pack import indexing
 
 
 def sequences(*lengths):
@@ -46,7 +46,7 @@ def test_the_summary_counts_utterances_classes_features_folds_and_missing_modali
 
     assert indexing.summary(index, folds, {"a": 130, "v": 342, "t": 1024}, 2) == [
         "2 utterances, 2 classes, features a 130, v 342, t 1024, 2 folds",
-        "utterances with an all-zero sequence, which counts as missing: a 0, v 1, t 0",
+        "utterances with a missing modality (all-zero sequence): a 0, v 1, t 0",
     ]
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import models
-from ifmmin import inference
-from ifmmin.errors import UserError
-from ifmmin.nn.systems import Prediction
+from ifmmin.core.errors import UserError
+from ifmmin.deploy import inference
+from ifmmin.nn.protocol import Prediction
 
 CPU = torch.device("cpu")
 
@@ -38,7 +38,7 @@ class Sums:
             if c in self.knows
         }
 
-    def vital(self, encoded):
+    def monitored(self, encoded):
         return {}
 
 
@@ -123,12 +123,12 @@ def test_several_models_answer_by_the_mean_of_their_calibrated_probabilities():
         (
             frames(a={"p": (0, 3)}),
             "auto",
-            "utterance 'p' has no modality; expected one at least. Leave it out, or give its frames.",
+            "utterance 'p' has no modality; expected at least one. Leave it out, or add its frames.",
         ),
         (
             frames(a={"p": (1, 3)}),
             "av",
-            "utterance 'p' has {a}; expected {a,v}. Leave it out, or give its frames.",
+            "utterance 'p' has {a}; expected {a,v}. Leave it out, or add its frames.",
         ),
     ],
 )
@@ -161,9 +161,9 @@ def test_models_of_several_systems_are_no_ensemble():
 @pytest.mark.parametrize(
     ("trained", "sentence"),
     [
-        (model(a="x 1"), "was trained on modality a of x 1; the input's is made by x 2"),
-        (model(), "was trained on modality a of an extractor that its corpus does not name; the input's"),
-        (model(synthetic=True, a="g"), r"was trained on modality a of a synthetic corpus \(g\); the input's"),
+        (model(a="x 1"), "was trained on modality a of x 1; the input was made by x 2"),
+        (model(), "was trained on modality a of an extractor that its corpus does not name; the input was"),
+        (model(synthetic=True, a="g"), r"was trained on modality a of a synthetic corpus \(g\); the input"),
     ],
     ids=["another", "unknown", "synthetic"],
 )
@@ -259,25 +259,25 @@ def test_a_model_has_what_its_header_says():
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        ("corpus.classes", ["x", "y", "z"], "its classes cannot be"),
-        ("corpus.classes", [1, 2, 3, 4], "its classes cannot be"),
+        ("corpus.classes", ["x", "y", "z"], "invalid classes"),
+        ("corpus.classes", [1, 2, 3, 4], "invalid classes"),
         ("corpus", [], "TypeError"),
         ("corpus.extractors", "x", "ValueError"),
-        ("corpus.extractors", {"a": 1}, "its extractors cannot be"),
+        ("corpus.extractors", {"a": 1}, "invalid extractors"),
         ("calibration", [], "AttributeError"),
-        ("calibration.a.temperature", 0, "its calibration cannot be"),
-        ("calibration.a.temperature", float("nan"), "its calibration cannot be"),
-        ("calibration.a.temperature", float("inf"), "its calibration cannot be"),
+        ("calibration.a.temperature", 0, "invalid calibration"),
+        ("calibration.a.temperature", float("nan"), "invalid calibration"),
+        ("calibration.a.temperature", float("inf"), "invalid calibration"),
         ("calibration.a.temperature", None, "KeyError: 'temperature'"),
-        ("scaling.std", [0.0] * 5, "its scaling cannot be"),
-        ("scaling.mean", [1e39] * 5, "its scaling cannot be"),
-        ("scaling.mean", [1.0], "its scaling cannot be"),
+        ("scaling.std", [0.0] * 5, "invalid scaling"),
+        ("scaling.mean", [1e39] * 5, "invalid scaling"),
+        ("scaling.mean", [1.0], "invalid scaling"),
         ("scaling", None, "KeyError: 'scaling'"),
         ("start.encoders", 3, "TypeError"),
     ],
 )
 def test_a_header_that_would_give_silent_nonsense_is_refused(path, value, said):
-    with pytest.raises(UserError, match=rf"^m: is no model that can be used \({said}"):
+    with pytest.raises(UserError, match=rf"^m: is no usable model \({said}"):
         inference.model("m", models.model("if_mmin"), CPU, with_part(path, value))
 
 

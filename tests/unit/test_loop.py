@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from conftest import SIZES, needs_bf16
-from ifmmin import scoring
-from ifmmin.batches import draw_masks
-from ifmmin.nn.systems import Part, Prediction
+from ifmmin.core import scoring
+from ifmmin.core.terms import CONDITIONS
+from ifmmin.nn.protocol import CheckpointGroup, Prediction
 from ifmmin.systems import mctn
-from ifmmin.terms import CONDITIONS
 from ifmmin.training import loop, seeding
+from ifmmin.training.batches import draw_masks
 from ifmmin.training.prediction import TrainingError, predict
 
 
@@ -67,11 +67,11 @@ class Scripted(nn.Module):
         """All is one network."""
         return {"all": self}
 
-    def parts(self):
+    def checkpoint_groups(self):
         """Two conditions pick the epoch of the whole."""
-        return {"": Part(("a", "v"), self.state_dict())}
+        return {"": CheckpointGroup(("a", "v"), self.state_dict())}
 
-    def prepare(self, x):
+    def precompute_targets(self, x):
         """The first frame of each utterance, which tells utterances apart."""
         self.events.append(("prepare", self.training, torch.is_grad_enabled(), self.weight.detach().clone()))
         return {"start": x["a"].start}
@@ -99,7 +99,7 @@ class Scripted(nn.Module):
         predicted = torch.where(torch.arange(12) < n, self.y, (self.y + 1) % 4)
         return self.logit * nn.functional.one_hot(predicted, 4).float()
 
-    def vital(self, encoded):
+    def monitored(self, encoded):
         """Unit 0 never varies, unit 1 takes two values, as far apart as told."""
         sign = torch.arange(len(encoded["n"])) % 2 * 2.0 - 1
         spread = self.spread.get(int(self.epoch), 1.0)
@@ -294,8 +294,8 @@ def test_the_history_has_the_share_of_live_units_and_their_mean_deviation(corpus
     """One of two units varies, by 0.25 about its mean: a half live, mean deviation 0.125."""
     fitted = fit(Scripted(corpus, [1], spread={1: 0.25}), epochs_constant=1, epochs_decay=0)
 
-    assert fitted.history.loc[0, "live_h_a"] == 0.5
-    assert fitted.history.loc[0, "sd_h_a"] == pytest.approx(0.125)
+    assert fitted.history.loc[0, "active_h_a"] == 0.5
+    assert fitted.history.loc[0, "std_h_a"] == pytest.approx(0.125)
 
 
 def test_a_feature_that_is_one_output_for_all_at_the_chosen_epoch_stops_with_its_name(corpus, fit):
@@ -417,12 +417,12 @@ def test_the_targets_stay_while_the_student_moves(new_system, corpus, fit):
     system = new_system().eval()
     rows = corpus.rows["train"]
     with torch.no_grad():
-        before = {name: x.clone() for name, x in system.prepare(corpus.select(rows)).items()}
+        before = {name: x.clone() for name, x in system.precompute_targets(corpus.select(rows)).items()}
 
     fit(system)
 
     with torch.no_grad():
-        after = system.eval().prepare(corpus.select(rows))
+        after = system.eval().precompute_targets(corpus.select(rows))
     assert all((after[name] - before[name]).abs().max() > 1e-3 for name in ("h", "h_missing", "H"))
 
 
@@ -443,7 +443,7 @@ def test_the_validation_scores_are_those_of_the_weights_that_are_left(new_system
 def test_predictions_do_not_depend_on_how_many_are_encoded_at_once(new_system, corpus, monkeypatch):
     system = new_system()
     together, _ = predict(system, corpus, "train", (*CONDITIONS, "avt"), "float32")
-    monkeypatch.setattr("ifmmin.training.prediction.ROWS_AT_ONCE", 5)
+    monkeypatch.setattr("ifmmin.training.prediction.INFERENCE_BATCH", 5)
 
     apart, _ = predict(system, corpus, "train", (*CONDITIONS, "avt"), "float32")
 

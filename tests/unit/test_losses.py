@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from ifmmin.nn.losses import central_moment, cmd, cmd_loss, distance
+from ifmmin.nn.losses import central_moment, cmd, cmd_loss, feature_distance
 
 few = settings(max_examples=40, deadline=None)
 numbers = st.floats(-2, 2, width=32)
@@ -126,20 +126,20 @@ def test_distances_by_hand():
     prediction, target = torch.tensor([[3.0, 5.0], [1.0, 1.0]]), torch.ones(2, 2) * torch.tensor([0.0, 1.0])
     target[1] = 1
 
-    assert distance(prediction, target, "mse").item() == 25 / 4
-    assert distance(prediction, target, "rmse").item() == 5 / 2
+    assert feature_distance(prediction, target, "mse").item() == 25 / 4
+    assert feature_distance(prediction, target, "rmse").item() == 5 / 2
 
 
 def test_the_root_of_the_mean_is_over_all_numbers():
     """Nine differences of 2."""
-    assert distance(torch.full((3, 3), 2.0), torch.zeros(3, 3), "rmse").item() == 2
+    assert feature_distance(torch.full((3, 3), 2.0), torch.zeros(3, 3), "rmse").item() == 2
 
 
 def test_the_gradient_of_rmse_is_the_difference_over_count_and_root():
     """D sqrt(s / n) / dx = x / (n sqrt(s / n)): for 3, 4, 0, 0 that is 3 / 10, 4 / 10, 0, 0."""
     x = torch.tensor([[3.0, 4.0], [0.0, 0.0]], requires_grad=True)
 
-    distance(x, torch.zeros(2, 2), "rmse").backward()
+    feature_distance(x, torch.zeros(2, 2), "rmse").backward()
 
     torch.testing.assert_close(x.grad, torch.tensor([[0.3, 0.4], [0.0, 0.0]]))
 
@@ -148,11 +148,11 @@ def test_the_gradient_of_rmse_is_the_difference_over_count_and_root():
 def test_the_gradient_of_a_distance_of_zero_is_zero(form):
     x = torch.ones(2, 3, requires_grad=True)
 
-    distance(x, torch.ones(2, 3), form).backward()
+    feature_distance(x, torch.ones(2, 3), form).backward()
 
     assert torch.equal(x.grad, torch.zeros(2, 3))
 
 
 def test_an_unknown_distance_is_refused():
     with pytest.raises(ValueError, match="distance is 'mae'; expected 'rmse' or 'mse'"):
-        distance(torch.zeros(1, 1), torch.zeros(1, 1), "mae")
+        feature_distance(torch.zeros(1, 1), torch.zeros(1, 1), "mae")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifmmin import marks
+from ifmmin.results import marks
 
 PAPER = Path(__file__).parents[2] / "reference" / "paper_table1.csv"
 GROUPS = {

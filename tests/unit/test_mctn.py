@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from conftest import SIZES, draw_sequences, needs_bf16
+from ifmmin.core.terms import CONDITIONS
+from ifmmin.nn.protocol import Batch
 from ifmmin.nn.sequences import Sequences
-from ifmmin.nn.systems import Batch
 from ifmmin.systems import mctn
 from ifmmin.systems.mctn import Head, Translation, attended, binned
-from ifmmin.terms import CONDITIONS
 from ifmmin.training import loop
 from ifmmin.training.prediction import predict
 
@@ -289,7 +289,7 @@ def standardised(x, modalities, steps):
 
 def prepared(condition, x, **changes):
     system = translator(condition, **changes)
-    system.prepare(x)
+    system.precompute_targets(x)
     return system.eval()
 
 
@@ -473,7 +473,7 @@ def test_mean_and_deviation_are_those_of_the_valid_frames(draw_x, monkeypatch, a
     assert len(set(x["a"].lengths.tolist())) > 3
     system = translator("a")
 
-    given = system.prepare({m: in_a_larger_table(x[m], torch.nan) for m in "avt"})
+    given = system.precompute_targets({m: in_a_larger_table(x[m], torch.nan) for m in "avt"})
 
     for m in "avt":
         mean, deviation = statistics(x, m)
@@ -488,7 +488,7 @@ def test_mean_and_deviation_far_from_zero_keep_their_digits():
     x = Sequences(frames, torch.arange(0, 400, 40), torch.full((10,), 40))
     system = translator("a", sizes=dict.fromkeys("avt", 1))
 
-    system.prepare(dict.fromkeys("avt", x))
+    system.precompute_targets(dict.fromkeys("avt", x))
 
     assert system.deviation_v.item() == pytest.approx(frames.double().numpy().std(), rel=1e-4)
 
@@ -573,7 +573,7 @@ def spoiled(x, condition, how):
 @each_condition
 def test_nothing_of_a_missing_modality_changes_a_bit_of_a_prediction(draw_x, condition, how):
     x, system = draw_x(9), six().eval()
-    system.prepare(x)
+    system.precompute_targets(x)
 
     got = logits(system, spoiled(x, condition, how), condition)
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from ifmmin.core.terms import CONDITIONS, availability
 from ifmmin.nn.encoders import concatenated
 from ifmmin.nn.imagination import reversed_target
 from ifmmin.nn.mmin import imagine
+from ifmmin.nn.protocol import Batch
 from ifmmin.nn.sequences import Sequences
-from ifmmin.nn.systems import Batch
 from ifmmin.systems import mmin, mmin_no_cycle
-from ifmmin.terms import CONDITIONS, availability
 from ifmmin.training import loop
 
 MASKS = torch.tensor([availability(condition) for condition in CONDITIONS])
@@ -66,7 +66,7 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(new_mmin, draw_x):
 
 @pytest.mark.parametrize("form", ["rmse", "mse"])
 def test_h_prime_is_compared_with_the_teacher_s_answer_to_the_reversed_input(new_mmin, draw_x, form):
-    """Block by block: of an available modality its answer to silence, of a missing one its features."""
+    """Of an available modality the embedding of the zero placeholder, of a missing one its features."""
     system, batch = new_mmin(distance=form).eval(), six(draw_x(6))
 
     L_img = system.training_losses(batch)["L_img"].item()
@@ -233,7 +233,7 @@ def test_the_two_cascades_share_no_weight(new_mmin):
 def test_the_teacher_says_the_features_of_the_full_input_and_of_silence(new_mmin, draw_x):
     system, x = new_mmin().eval(), draw_x(5)
 
-    said = system.prepare(x)
+    said = system.precompute_targets(x)
 
     h_m, silent = system.encoders.encode(x), system.encoders.missing()
     assert said.keys() == {"h", "h_missing"}
@@ -245,7 +245,7 @@ def test_the_target_of_an_available_modality_is_the_teacher_s_answer_to_silence(
     """Only t is there. With h' = 0, L_img is the mean square of the target."""
     system, x = new_mmin().eval(), draw_x(4)
     with torch.no_grad():
-        said = system.prepare(x)
+        said = system.precompute_targets(x)
         for part in (system.imagination.transition[2].weight, system.imagination.transition[2].bias):
             part.zero_()
     mask = torch.tensor([[False, False, True]]).expand(4, 3)
@@ -261,7 +261,7 @@ def test_the_teacher_s_targets_stay_while_the_student_moves(new_mmin, corpus):
     """In each batch of each epoch, the targets are what the student said before its first step."""
     system, given = new_mmin(), []
     with torch.no_grad():
-        before = system.eval().prepare(corpus.x)
+        before = system.eval().precompute_targets(corpus.x)
     losses = system.training_losses
 
     def watched(batch):
@@ -280,7 +280,7 @@ def test_the_teacher_s_targets_stay_while_the_student_moves(new_mmin, corpus):
             torch.testing.assert_close(target, before[name][rows], rtol=0, atol=1e-6)
             assert not target.requires_grad
     with torch.no_grad():
-        after = system.eval().prepare(corpus.x)
+        after = system.eval().precompute_targets(corpus.x)
     assert all((after[name] - before[name]).abs().max() > 1e-3 for name in ("h", "h_missing"))
 
 
@@ -288,7 +288,7 @@ def test_the_teacher_s_targets_stay_while_the_student_moves(new_mmin, corpus):
 
 
 def test_the_classifier_reads_the_codes_of_the_forward_cascade(new_mmin, draw_x):
-    """Of h, whose missing blocks are the answer to silence."""
+    """Of h, whose missing blocks are the embedding of the zero placeholder."""
     system, x = new_mmin().eval(), draw_x(5)
     with torch.no_grad():
         predicted = system.predict(system.encode(x), ("at", "avt"))

@@ -10,20 +10,20 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from conftest import ENCODERS, SIZES
+from ifmmin.core.terms import CONDITIONS
 from ifmmin.nn import fusion
 from ifmmin.nn.encoders import Encoders
 from ifmmin.nn.per_condition import per_condition
+from ifmmin.nn.protocol import Batch
 from ifmmin.nn.sequences import from_padded
-from ifmmin.nn.systems import Batch
 from ifmmin.systems import mctn
-from ifmmin.terms import CONDITIONS
 from ifmmin.training import loop
 from unit.test_plain import BUILDS, HEAD, SPECIFIC
 
 TRANSLATION = {"sizes": SIZES, "hidden": 6, "steps": 3, "translation_weight": 0.5}
 ALL = BUILDS | {
     "mctn": lambda: mctn.build(**HEAD, **TRANSLATION),
-    "late_fusion_ceiling": lambda: per_condition(fusion.build)(**SPECIFIC, **HEAD),
+    "late_fusion_per_condition": lambda: per_condition(fusion.build)(**SPECIFIC, **HEAD),
 }
 
 
@@ -54,7 +54,7 @@ def test_a_step_asks_for_no_number_of_the_device(name, draw_x):
     available = torch.ones(9, 3, dtype=torch.bool)
     available[::2, 1] = available[1::2, 0] = False
     with torch.no_grad():
-        targets = system.eval().prepare(x)
+        targets = system.eval().precompute_targets(x)
 
     with Watched():
         L = system.train().training_losses(Batch(x, available, y, targets, 1))["L"]
@@ -108,7 +108,7 @@ def test_the_batches_of_an_epoch_ask_for_no_number_of_the_device(corpus):
     draw, targets = torch.Generator(), {"h": torch.zeros(len(corpus.rows["train"]), device="meta")}
 
     with Watched():
-        drawn = list(loop._epoch(system, away, targets, settings, 1, draw, draw))
+        drawn = list(loop._batches(system, away, targets, settings, 1, draw, draw))
 
     assert sum(len(batch.y) for batch in drawn) == len(corpus.rows["train"])
     assert {batch.available.device.type for batch in drawn} == {"cpu"}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ifmmin.cli import options as command
 from ifmmin.parallel import clusters, options
 
 
@@ -12,19 +13,19 @@ from ifmmin.parallel import clusters, options
         ("--per-gpu -1", "--per-gpu is -1; expected at least 1"),
         ("-j 2 --address tcp://x:1", "a running scheduler has its own"),
         ("-j 2 --scheduler-file x", "a running scheduler has its own"),
-        ("--per-gpu 2 --slurm x", "elsewhere workers say"),
+        ("--per-gpu 2 --slurm x", "start other workers with"),
         ("--address x --slurm y", "not allowed with"),
     ],
 )
 def test_what_contradicts_itself_ends_with_a_sentence(capsys, words, said):
     with pytest.raises(SystemExit, match="2"):
-        options.arguments(words.split(), None)
+        command.read(["run", *words.split()])
 
     assert said in capsys.readouterr().err
 
 
 def test_what_is_left_out_is_left_to_the_machine():
-    args = options.arguments(["aggregate"], None)
+    args = command.read(["run", "aggregate"])
 
     assert (args.targets, args.jobs, args.per_gpu, args.dry) == (["aggregate"], None, None, False)
 
@@ -32,7 +33,7 @@ def test_what_is_left_out_is_left_to_the_machine():
 def test_more_workers_than_places_on_gpus_are_refused(monkeypatch, tmp_path):
     """Two GPUs with two trainings each have four."""
     monkeypatch.setattr(clusters, "gpus", lambda: ["0", "1"])
-    args = options.arguments(["-j", "5", "--per-gpu", "2"], None)
+    args = command.read(["run", "-j", "5", "--per-gpu", "2"])
 
     with (
         pytest.raises(options.UserError, match="-j is 5; expected at most 4"),

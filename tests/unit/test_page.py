@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ifmmin.reporting import charts, page
+from ifmmin.report import charts, page
 
 CONDITIONS = ["average", "a", "v", "t", "av", "at", "vt", "avt"]
 CORPUS = {"name": "corpus <b>&", "classes": ["angry", "sad"], "synthetic": True, "iemocap": False}
@@ -73,7 +73,7 @@ def comparison():
             "ours": [0.61804, np.nan],
             "paper": [0.6, 0.5],
             "difference": [0.01804, np.nan],
-            "note": ["", "no run of ours"],
+            "note": ["", "no runs of this system"],
         }
     )
 
@@ -142,7 +142,7 @@ def test_a_difference_that_holds_after_holm_has_a_dagger(text):
     shown = cells(text, "table1")
 
     assert [key for key, value in shown.items() if "†" in value] == [("base", "a", "wa"), ("base", "a", "ua")]
-    assert "† differs from ours" in text
+    assert "† Differs from ours" in text
     assert "[+0.0500, +0.1500] p 0.010<" in text
 
 
@@ -158,7 +158,7 @@ def test_where_nothing_holds_no_dagger_is_explained():
 def test_a_generated_corpus_is_called_generated_and_another_is_not(text):
     real = page.html(tables(), {}, corpus={**CORPUS, "synthetic": False}, below=[], facts={}, **GIVEN)
 
-    assert "The corpus is generated" in text
+    assert "The corpus is synthetic" in text
     assert "generated" not in real.split("<script>")[0]
 
 

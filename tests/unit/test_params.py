@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import configure
-from ifmmin import params
-from ifmmin.params import ParamsError
+from ifmmin.settings import params
+from ifmmin.settings.params import ParamsError
+from stages import configure
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -222,7 +222,7 @@ def test_a_system_in_two_parts_of_the_comparison_is_named(write_params, settings
     lines = faults(write_params(comparison={**settings["comparison"], part: value}))
 
     assert len(lines) == 1, lines
-    assert f"key comparison: {name!r} has two parts" in lines[0]
+    assert f"key comparison: system {name!r} is listed twice" in lines[0]
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_a_compared_system_that_is_in_no_group_is_named(write_params, settings, 
     lines = faults(write_params(comparison={**settings["comparison"], part: value}))
 
     assert len(lines) == 1, lines
-    assert "key comparison: system 'transformer' is under no group of systems" in lines[0]
+    assert "key comparison: system 'transformer' is not defined under systems" in lines[0]
 
 
 def test_a_baseline_twice_is_named(write_params, settings):
@@ -342,7 +342,7 @@ def test_an_entry_may_state_what_nothing_else_does(resolve):
 
 
 def test_an_entry_s_key_that_nothing_reads_is_refused(resolve):
-    with pytest.raises(ParamsError, match=r"systems\.invariant\.x: key 'lamda2' is read by nothing"):
+    with pytest.raises(ParamsError, match=r"systems\.invariant\.x: key 'lamda2' is not used"):
         resolve({"lamda2": 3})
 
 
@@ -352,12 +352,12 @@ def test_an_entry_s_key_is_answered_by_the_nearest_that_its_build_reads(resolve)
 
 
 def test_an_entry_s_key_of_the_model_that_this_build_does_not_read_is_refused(resolve):
-    with pytest.raises(ParamsError, match="key 'filters' is read by nothing"):
+    with pytest.raises(ParamsError, match="key 'filters' is not used"):
         resolve({"filters": 3})
 
 
 def test_a_value_that_nobody_states_is_named(resolve):
-    with pytest.raises(ParamsError, match="'cmd_weight' is stated nowhere"):
+    with pytest.raises(ParamsError, match="key 'cmd_weight' is missing"):
         resolve({}, accepts=("cmd_weight",))
 
 
@@ -432,7 +432,7 @@ def test_configure_gives_a_system_from_scratch_what_its_networks_read_but_no_con
     head = {"classifier", "dropout"}
     assert builds["mctn"].keys() == {"hidden", "steps", "translation_weight"} | head
     assert builds["late_fusion_floor"].keys() == encoders | head
-    assert builds["late_fusion_ceiling"].keys() == encoders | head
+    assert builds["late_fusion_per_condition"].keys() == encoders | head
     assert builds["mctn"]["steps"] == settings["systems"]["scratch"]["mctn"]["steps"]
 
 
@@ -465,8 +465,7 @@ def test_a_system_under_its_own_group_is_loaded(kind, name):
 )
 def test_a_system_under_another_group_is_refused_and_told_where_to(kind, name, own):
     sentence = (
-        f"system {name!r} stands under systems.{kind}; its file starts from {own!r}. "
-        "Move it there in params.yaml."
+        f"params.yaml: system {name!r} is listed under systems.{kind}; expected systems.{own}. Move it there."
     )
 
     with pytest.raises(ParamsError, match=f"^{re.escape(sentence)}$"):
@@ -478,7 +477,7 @@ def test_configure_refuses_a_file_with_a_system_under_another_group(settings, wr
     systems["fusion"] = {**systems["fusion"], "mctn": systems["scratch"].pop("mctn")}
     path = write_params(systems=systems)
 
-    with pytest.raises(ParamsError, match=r"system 'mctn' stands under systems\.fusion"):
+    with pytest.raises(ParamsError, match=r"system 'mctn' is listed under systems\.fusion"):
         configure.main(configured(path, tmp_path / "configs"))
 
 

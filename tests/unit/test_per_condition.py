@@ -5,14 +5,14 @@ import torch
 from torch import nn
 
 from conftest import ENCODERS, SIZES
-from ifmmin.batches import draw_batches
+from ifmmin.core.terms import CONDITIONS
 from ifmmin.nn import fusion
 from ifmmin.nn.encoders import Encoders
 from ifmmin.nn.per_condition import PerCondition, per_condition
-from ifmmin.nn.systems import Batch, Part, Prediction
+from ifmmin.nn.protocol import Batch, CheckpointGroup, Prediction
 from ifmmin.systems import mctn
-from ifmmin.terms import CONDITIONS
 from ifmmin.training import loop
+from ifmmin.training.batches import draw_batches
 from ifmmin.training.prediction import TrainingError, predict
 
 HEAD = {"n_classes": 4, "classifier": [7], "dropout": 0.0}
@@ -83,7 +83,7 @@ def norms(system):
 
 def train(system, corpus, clip):
     """Two epochs of three steps each; the gradient norms of the last, as clipped."""
-    targets = system.eval().prepare(corpus.select(corpus.rows["train"]))
+    targets = system.eval().precompute_targets(corpus.select(corpus.rows["train"]))
     optimiser = loop.adam(system.train(), SETTINGS)
     for batch in batches(corpus, 2, targets):
         loop.step(system, system.training_losses(batch)["L"], optimiser, clip)
@@ -144,7 +144,7 @@ def test_a_whole_training_side_by_side_leaves_each_network_as_a_training_alone(c
 def test_each_loss_is_the_sum_over_the_networks(corpus, kind):
     """L_trans_2 has three terms: those of the conditions with two missing modalities."""
     six = together(kind)
-    targets = six.prepare(corpus.select(corpus.rows["train"]))
+    targets = six.precompute_targets(corpus.select(corpus.rows["train"]))
     lone = [alone(kind, c, six) for c in CONDITIONS]
     batch = next(batches(corpus, 1, targets))
 
@@ -178,7 +178,7 @@ def test_every_parameter_of_the_six_is_in_one_sub_network_of_one_condition(kind)
 def test_each_condition_picks_a_part_and_the_parts_are_all_of_the_weights(kind):
     six = together(kind)
 
-    parts = six.parts()
+    parts = six.checkpoint_groups()
 
     assert {name: part.conditions for name, part in parts.items()} == {c: (c,) for c in CONDITIONS}
     places = [x.data_ptr() for part in parts.values() for x in part.weights.values()]
@@ -191,7 +191,7 @@ def test_what_is_written_to_the_weights_of_a_part_is_written_to_its_network_alon
     six = together(kind)
     before = {name: x.clone() for name, x in six.state_dict().items()}
 
-    for x in six.parts()["at"].weights.values():
+    for x in six.checkpoint_groups()["at"].weights.values():
         x.copy_(torch.full_like(x, 7.0))
 
     for name, x in six.state_dict().items():
@@ -216,11 +216,11 @@ class Told(nn.Module):
         """All is one network."""
         return {"all": self}
 
-    def parts(self):
+    def checkpoint_groups(self):
         """All is one part."""
-        return {"": Part((self.condition,), self.state_dict())}
+        return {"": CheckpointGroup((self.condition,), self.state_dict())}
 
-    def prepare(self, x):
+    def precompute_targets(self, x):
         """Say of each utterance where it starts in the condition's first modality."""
         return {"start": x[self.condition[0]].start}
 
@@ -244,7 +244,7 @@ class Told(nn.Module):
         O = nn.functional.one_hot(predicted, 4).float()
         return {c: Prediction(O, None) for c in conditions if c == self.condition}
 
-    def vital(self, encoded):
+    def monitored(self, encoded):
         """One unit that takes two values, or one."""
         spread = 0.0 if int(self.epoch) in self.flat else 1.0
         return {"h": spread * (torch.arange(len(encoded["n"])) % 2)[:, None].float()}
@@ -363,10 +363,10 @@ def test_each_condition_is_predicted_by_its_own_network_and_the_full_input_by_no
 
 
 def test_the_loop_predicts_the_six_conditions_and_leaves_the_full_input_out(corpus):
-    predicted, vital = predict(together("mctn"), corpus, "test", (*CONDITIONS, "avt"), "float32")
+    predicted, monitored = predict(together("mctn"), corpus, "test", (*CONDITIONS, "avt"), "float32")
 
     assert tuple(predicted) == CONDITIONS
-    assert list(vital) == [f"{c}.joint" for c in CONDITIONS]
+    assert list(monitored) == [f"{c}.joint" for c in CONDITIONS]
 
 
 @each_kind

@@ -5,12 +5,12 @@ import torch
 
 from bench import plain
 from conftest import ENCODERS, SIZES
+from ifmmin.core.terms import CONDITIONS
 from ifmmin.nn import fusion
 from ifmmin.nn.encoders import Encoders
-from ifmmin.nn.systems import Batch
-from ifmmin.pretrainings import invariant
+from ifmmin.nn.protocol import Batch
+from ifmmin.pretraining import invariant
 from ifmmin.systems import if_mmin, if_mmin_no_cascade, mctn, mmin, mmin_no_cycle
-from ifmmin.terms import CONDITIONS
 
 HEAD = {"n_classes": 4, "classifier": [7], "dropout": 0.0}
 CASCADE = {"M": 2, "autoencoder": [6, 4], "distance": "rmse"}
@@ -51,8 +51,8 @@ def test_losses_and_gradients_are_those_of_the_masked_plain_loop(name, corpus):
     baseline = plain.Plain(system, masked=True)
     rows = corpus.rows["train"]
     x = corpus.select(rows)
-    # The plain form reads silence through the encoder of the masked form: of fixed length in both.
-    targets = {key: value.detach() for key, value in system.eval().prepare(x).items()}
+    # The plain form reads the zero placeholder through the masked encoder: of fixed length in both.
+    targets = {key: value.detach() for key, value in system.eval().precompute_targets(x).items()}
     masks = torch.tensor([[True, False, False], [False, True, True], [False, False, True]])
     available = masks[torch.arange(len(rows)) % 3]
     with torch.no_grad():  # the student has moved on from its teacher
@@ -106,7 +106,7 @@ def test_losses_gradients_and_logits_of_a_translator_are_those_of_its_plain_form
     system = mctn.translator(**settings, **HEAD, condition=condition)
     rows = corpus.rows["train"]
     x, y = corpus.select(rows), corpus.y[rows]
-    targets = system.prepare(x)
+    targets = system.precompute_targets(x)
     baseline = plain.PlainTranslator(system)
     masks = torch.ones(len(rows), 3, dtype=torch.bool)
     padded = {m: of.padded().transpose(0, 1) for m, of in x.items()}

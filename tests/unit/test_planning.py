@@ -2,9 +2,9 @@
 
 import pytest
 
-from ifmmin import planning
+from ifmmin.settings import planning
 
-FILES = ("A/a.h5", "V/v.h5")
+FILES = ("A/comparE.h5", "V/denseface.h5", "L/bert_large.h5")
 AUTO = {"folds_from": "auto"}
 
 
@@ -21,7 +21,7 @@ def pipeline(tmp_path):
 @pytest.fixture
 def pack(tmp_path):
     """A pack of folds 1, 2 and 11."""
-    for name in ("A", "V", "target/1", "target/2", "target/11"):
+    for name in ("A", "V", "L", "target/1", "target/2", "target/11"):
         (tmp_path / "pack" / name).mkdir(parents=True)
     for name in FILES:
         (tmp_path / "pack" / name).touch()
@@ -29,17 +29,17 @@ def pack(tmp_path):
 
 
 def test_a_corpus_that_a_stage_makes_need_not_be_there(pipeline):
-    assert planning.faults({"corpus": "made", "folds": [10], "split": AUTO}, pipeline, FILES) == []
+    assert planning.faults({"corpus": "made", "folds": [10], "split": AUTO}, pipeline) == []
 
 
 def test_a_pipeline_without_a_corpus_is_not_asked_for_one(pipeline):
     pipeline.write_text("stages: {}\n")
 
-    assert planning.faults({"corpus": "nowhere", "folds": [99], "split": AUTO}, pipeline, FILES) == []
+    assert planning.faults({"corpus": "nowhere", "folds": [99], "split": AUTO}, pipeline) == []
 
 
 def test_a_corpus_that_is_not_there_and_a_fold_beyond_ten_are_both_named(pipeline):
-    faults = planning.faults({"corpus": "../nowhere", "folds": [1, 12], "split": AUTO}, pipeline, FILES)
+    faults = planning.faults({"corpus": "../nowhere", "folds": [1, 12], "split": AUTO}, pipeline)
 
     assert [fault.partition(";")[0] for fault in faults] == [
         "params.yaml, key corpus: ../nowhere does not exist",
@@ -48,11 +48,11 @@ def test_a_corpus_that_is_not_there_and_a_fold_beyond_ten_are_both_named(pipelin
 
 
 def test_a_folder_that_is_no_pack_is_named_with_what_it_lacks(pack):
-    (pack / "V/v.h5").unlink()
+    (pack / "V/denseface.h5").unlink()
 
-    [fault] = planning.pack_faults(pack, FILES)
+    [fault] = planning.pack_faults(pack)
 
-    assert fault.startswith(f"params.yaml, key corpus: {pack} has no V/v.h5; expected a feature pack")
+    assert fault.startswith(f"params.yaml, key corpus: {pack} has no V/denseface.h5; expected a feature pack")
 
 
 @pytest.mark.parametrize(

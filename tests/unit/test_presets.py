@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from conftest import ROOT
-from ifmmin import params, presets
-from ifmmin.params import ParamsError
+from ifmmin.settings import params, presets
+from ifmmin.settings.params import ParamsError
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_a_preset_is_recognised(copy, name):
     folder = ROOT / "presets"
     presets.apply(Path(copy), folder / f"{name}.yaml")
 
-    assert presets.described(yaml.safe_load(Path(copy).read_text("utf-8")), folder) == name
+    assert presets.describe(yaml.safe_load(Path(copy).read_text("utf-8")), folder) == name
 
 
 def test_what_differs_from_the_nearest_preset_is_named(settings):
@@ -176,7 +176,7 @@ def test_what_differs_from_the_nearest_preset_is_named(settings):
     settings["train"]["lr"] = 0.5
     settings["lambda2"] = 3
 
-    assert presets.described(settings, ROOT / "presets") == "demonstration, but for folds, train.lr"
+    assert presets.describe(settings, ROOT / "presets") == "demonstration, but for folds, train.lr"
 
 
 def test_a_short_preset_does_not_win_by_its_length_and_an_empty_one_is_none(settings, tmp_path):
@@ -185,8 +185,8 @@ def test_a_short_preset_does_not_win_by_its_length_and_an_empty_one_is_none(sett
     (tmp_path / "presets/nothing.yaml").write_text("# later\n", "utf-8")
     settings["folds"], settings["train"]["lr"] = [1, 2, 3], 0.5
 
-    assert presets.described(settings, tmp_path / "presets") == "demonstration, but for folds, train.lr"
-    assert presets.described(settings, tmp_path) == "none"
+    assert presets.describe(settings, tmp_path / "presets") == "demonstration, but for folds, train.lr"
+    assert presets.describe(settings, tmp_path) == "none"
     (tmp_path / "presets/mine.yaml").write_text("a: [", "utf-8")
     with pytest.raises(ParamsError, match=r"mine\.yaml: not readable as YAML"):
-        presets.described(settings, tmp_path / "presets")
+        presets.describe(settings, tmp_path / "presets")

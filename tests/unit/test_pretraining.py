@@ -6,8 +6,8 @@ import torch
 from conftest import ENCODERS
 from ifmmin.nn.encoders import Encoders
 from ifmmin.nn.losses import cmd_loss
-from ifmmin.nn.systems import Batch
-from ifmmin.pretrainings import invariant
+from ifmmin.nn.protocol import Batch
+from ifmmin.pretraining import invariant
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_pretraining_needs_two_utterances_and_knows_the_full_input_only(new_netw
     network = new_network()
 
     assert network.smallest_batch == 2
-    assert {name: part.conditions for name, part in network.parts().items()} == {"": ("avt",)}
+    assert {name: part.conditions for name, part in network.checkpoint_groups().items()} == {"": ("avt",)}
 
 
 def test_the_settings_of_the_encoders_rebuild_them(new_network):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ifmmin import project
-from ifmmin.errors import UserError
+from ifmmin.cli import project
+from ifmmin.core.errors import UserError
 
 
 @pytest.fixture

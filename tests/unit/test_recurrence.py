@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from conftest import draw_sequences
-from ifmmin.nn import recurrence
+from ifmmin.nn.kernels import recurrence
 from ifmmin.nn.sequences import Sequences, from_padded
 
 SIZE, HIDDEN = 3, 4
@@ -38,7 +38,7 @@ def gradients(function, x, lstm, cotangent):
 
 @pytest.mark.parametrize("lengths", [[1], [6] * 5, [2, 1, 17, 5, 5, 9, 1]], ids=str)
 def test_maxima_and_gradients_are_those_of_nn_lstm_and_amax(lstm, lengths):
-    x = drawn(lengths).with_silence(4)
+    x = drawn(lengths).with_placeholder(4)
     draw = torch.Generator().manual_seed(2)
     cotangent = torch.randn(len(lengths) + 1, HIDDEN, dtype=torch.float64, generator=draw)
 
@@ -86,7 +86,7 @@ def test_states_that_tie_share_the_gradient(lstm):
 def test_frames_of_others_are_not_read(lstm):
     frames = torch.full((9, SIZE), torch.nan, dtype=torch.float64)
     frames[4:6] = 1
-    x = Sequences(frames, torch.tensor([4]), torch.tensor([2])).with_silence(3)
+    x = Sequences(frames, torch.tensor([4]), torch.tensor([2])).with_placeholder(3)
 
     found, got = gradients(recurrence.maxima, x, lstm, 1.0)
 

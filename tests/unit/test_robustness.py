@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifmmin import robustness
-from ifmmin.terms import CONDITIONS, FULL
+from ifmmin.core.terms import CONDITIONS, FULL
+from ifmmin.results import robustness
 
 
 @given(st.integers(1, 200), st.floats(0, 1), st.integers(0, 99))
@@ -42,7 +42,7 @@ def predictions(n=3, full=True):
 def test_an_utterance_is_read_in_the_condition_that_was_drawn_for_it():
     n, seed = 200, 3
     table = robustness.scores({("s", 1, seed): predictions(n)}, {("s", 1, seed): {0.5: predictions(n)}}, 2)
-    mixed = table[table["missing"] == "modalities"].set_index("share")
+    mixed = table[table["missing"] == "modalities"].set_index("missing_rate")
 
     assert mixed.loc[0.0, "wa"] == 1
     assert mixed.loc[0.5, "wa"] == pytest.approx(np.mean(["v" in c for c in robustness.drawn(n, 0.5, seed)]))
@@ -51,7 +51,7 @@ def test_an_utterance_is_read_in_the_condition_that_was_drawn_for_it():
 
 def test_frames_are_scored_in_every_condition_and_their_average():
     table = robustness.scores({("s", 1, 0): predictions()}, {("s", 1, 0): {0.7: predictions()}}, 2)
-    frames = table[(table["missing"] == "frames") & (table["share"] == 0.7)].set_index("condition")
+    frames = table[(table["missing"] == "frames") & (table["missing_rate"] == 0.7)].set_index("condition")
 
     assert frames["wa"].to_dict() == {
         **{c: float("v" in c) for c in CONDITIONS},
@@ -76,7 +76,7 @@ def test_the_pairs_stand_in_for_a_full_input_that_a_system_does_not_know():
 def test_curves_average_folds_within_a_seed_and_then_seeds():
     rows = [("s", 1, 0, 0.2), ("s", 2, 0, 0.4), ("s", 1, 1, 0.9)]
     scores = pd.DataFrame(rows, columns=["system", "fold", "seed", "wa"])
-    scores = scores.assign(ua=scores["wa"], missing="frames", condition="a", share=0.1)
+    scores = scores.assign(ua=scores["wa"], missing="frames", condition="a", missing_rate=0.1)
 
     [line] = robustness.curves(scores).to_dict("records")
 

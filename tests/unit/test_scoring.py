@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, recall_score
 
-from ifmmin import scoring
+from ifmmin.core import scoring
 
 
 def test_wa_and_ua_by_hand():

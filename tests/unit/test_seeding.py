@@ -25,7 +25,7 @@ def test_each_purpose_and_each_seed_has_a_stream_of_its_own():
 
 
 def test_folds_and_seeds_have_streams_of_their_own_and_two_are_not_swapped():
-    seeds = {seeding.of_fold(seed, fold) for seed in range(20) for fold in range(1, 20)}
+    seeds = {seeding.fold_seed(seed, fold) for seed in range(20) for fold in range(1, 20)}
 
     assert len(seeds) == 20 * 19
     assert all(0 <= seed < 2**63 for seed in seeds)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ifmmin.nn.sequences import GROUP_ROWS, Sequences, from_padded, silence
+from ifmmin.nn.sequences import GROUP_ROWS, Sequences, from_padded, placeholder
 
 
 @pytest.fixture
@@ -85,6 +85,6 @@ def test_from_padded_leaves_frames_behind_a_length_out():
 
 
 def test_silence_is_one_sequence_of_zeros():
-    x = silence(3, 2, torch.ones(1, dtype=torch.float64)).padded()
+    x = placeholder(3, 2, torch.ones(1, dtype=torch.float64)).padded()
 
     assert torch.equal(x, torch.zeros(3, 1, 2, dtype=torch.float64))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import stats
 
-from ifmmin import averaging, significance
+from ifmmin.results import significance, table1
 
 LINES = ["average", "a", "v", "t", "av", "at", "vt"]
 COLUMNS = [
@@ -272,13 +272,13 @@ def test_the_difference_is_that_of_the_two_means_in_table_1(n_folds, n_seeds, ra
         for fold in range(1, n_folds + 1)
         for seed in range(n_seeds)
     }
-    table1 = averaging.table(scores(wa), ["x", "y"]).set_index(["system", "condition"])
+    means = table1.table(scores(wa), ["x", "y"]).set_index(["system", "condition"])
 
     found = compared(wa)
 
     for condition in LINES:
         for metric in ("wa", "ua"):
-            expected = table1.loc[("x", condition), metric] - table1.loc[("y", condition), metric]
+            expected = means.loc[("x", condition), metric] - means.loc[("y", condition), metric]
             assert line(found, condition, metric)["difference"] == pytest.approx(expected)
 
 
@@ -366,7 +366,7 @@ def test_two_folds_of_four_that_test_the_same_leave_too_few():
     found = line(compared(ahead([0.02, 0.04, 0.05]), folds))
 
     assert [found[name] for name in NUMBERS] == pytest.approx([math.nan] * 6, nan_ok=True)
-    assert found["note"].startswith("3 folds, 1 seed: too few for a test; at least 3 folds")
+    assert found["note"].startswith("3 folds, 1 seed: too few for a test; expected at least 3 folds")
     assert found["note"].endswith("folds 2 and 3 test the same utterances and count once")
 
 
@@ -395,13 +395,13 @@ def test_one_seed_is_tested_with_a_remark_and_several_without():
     several = line(compared(ahead([0.02, 0.04, 0.06]) | ahead([0.02, 0.05, 0.06], seed=1)))
 
     assert found["p"] == pytest.approx(1 - math.sqrt(0.8))
-    assert found["note"].endswith("one seed: the spread over seeds is not seen")
+    assert found["note"].endswith("one seed: the std over seeds is unknown")
     assert "one seed" not in several["note"]
 
 
 @pytest.mark.parametrize("difference", [0.0, 0.1])
 def test_without_spread_there_is_a_difference_and_no_test(difference):
-    """0.6 - 0.5 and 0.4 - 0.3 differ in the last bit, which is no spread."""
+    """0.6 - 0.5 and 0.4 - 0.3 differ in the last bit, which is no variance."""
     wa = {("y", 1, 0): 0.5, ("y", 2, 0): 0.3, ("y", 3, 0): 0.7}
     wa |= {("x", fold, 0): x + difference for (_, fold, _), x in wa.items()}
 
@@ -409,7 +409,7 @@ def test_without_spread_there_is_a_difference_and_no_test(difference):
 
     assert found["difference"] == pytest.approx(difference)
     assert [found[name] for name in NUMBERS[1:]] == pytest.approx([math.nan] * 5, nan_ok=True)
-    assert "no spread" in found["note"]
+    assert "no variance" in found["note"]
 
 
 def test_only_runs_that_both_systems_have_are_compared():
@@ -424,7 +424,7 @@ def test_only_runs_that_both_systems_have_are_compared():
 
     assert (found["n_folds"], found["n_seeds"]) == (3, 2)
     assert found["p"] == pytest.approx(1 - math.sqrt(0.8))
-    assert found["note"].endswith("4 of 6 runs are there for both systems")
+    assert found["note"].endswith("both systems have 4 of 6 runs")
 
 
 def test_systems_that_share_no_run_are_not_compared():
@@ -433,7 +433,7 @@ def test_systems_that_share_no_run_are_not_compared():
     found = line(compared(wa))
 
     assert (found["n_folds"], found["n_seeds"]) == (0, 0)
-    assert found["note"] == "no run that both systems have"
+    assert found["note"] == "the two systems have no run in common"
 
 
 def test_a_condition_that_the_other_system_does_not_predict_is_empty_and_leaves_the_others():
@@ -445,11 +445,11 @@ def test_a_condition_that_the_other_system_does_not_predict_is_empty_and_leaves_
 
     assert line(table, "a")["p"] == pytest.approx(1 - math.sqrt(0.8))
     assert math.isnan(line(table, "v")["p"])
-    assert line(table, "v")["note"] == "no run that both systems have"
+    assert line(table, "v")["note"] == "the two systems have no run in common"
 
 
 def test_a_fold_without_roles_is_refused():
-    with pytest.raises(ValueError, match="fold 3 has scores and no roles"):
+    with pytest.raises(ValueError, match="fold 3 has scores but no roles"):
         compared(ahead([0.1, 0.2, 0.3]), {1: FOLDS[1], 2: FOLDS[2]})
 
 
@@ -457,7 +457,7 @@ def test_a_fold_without_roles_is_refused():
     ("n_test", "n_train"), [pytest.param(0, 5, id="no test"), pytest.param(5, 0, id="no training")]
 )
 def test_a_fold_with_nothing_to_train_or_test_on_is_refused(n_test, n_train):
-    with pytest.raises(ValueError, match=f"fold 2 has {n_train} utterances to train on and {n_test} to test"):
+    with pytest.raises(ValueError, match=f"fold 2 has {n_train} training and {n_test} test utterances"):
         compared(ahead([0.1, 0.2, 0.3]), FOLDS | {2: roles(2, n_test, n_train)})
 
 
@@ -523,7 +523,7 @@ def test_the_footnote_names_the_test_its_source_and_each_difference_that_holds()
 
     assert "corrected resampled t-test (Nadeau and Bengio, 2003)" in text
     assert "Holm over 70 comparisons." in text
-    assert text.endswith("At 0.05 hold: mctn {a,t} WA +0.0571, mmin average UA -0.0020.")
+    assert text.endswith("Significant at 0.05: mctn {a,t} WA +0.0571, mmin average UA -0.0020.")
 
 
 def test_the_footnote_counts_where_many_hold():
@@ -532,7 +532,7 @@ def test_the_footnote_counts_where_many_hold():
 
     [text] = significance.footnote(holding(*held))
 
-    assert text.endswith("8 hold at 0.05, 7 of them in its favour.")
+    assert text.endswith("8 are significant at 0.05, 7 of them in its favour.")
     assert "mctn" not in text
 
 
@@ -540,20 +540,21 @@ def test_the_footnote_names_six_and_counts_seven():
     six = [("mctn", c, "wa", 0.05) for c in LINES[:6]]
 
     assert significance.footnote(holding(*six))[0].count("mctn") == 6
-    assert "7 hold at 0.05, 7 of them" in significance.footnote(holding(*six, ("mctn", "vt", "wa", 0.05)))[0]
+    text = significance.footnote(holding(*six, ("mctn", "vt", "wa", 0.05)))[0]
+    assert "7 are significant at 0.05, 7 of them" in text
 
 
 def test_the_footnote_says_where_none_holds_and_how_many_could_not_be_tested():
     [text] = significance.footnote(holding(untested=14))
 
     assert "Holm over 56 comparisons (14 more could not be tested)." in text
-    assert text.endswith("None holds at 0.05.")
+    assert text.endswith("None is significant at 0.05.")
 
 
 def test_a_p_of_exactly_the_level_does_not_hold():
     table = holding(("mctn", "a", "wa", 0.1)).assign(p_holm=0.05)
 
-    assert significance.footnote(table)[0].endswith("None holds at 0.05.")
+    assert significance.footnote(table)[0].endswith("None is significant at 0.05.")
 
 
 def test_the_footnote_of_too_few_folds_says_so_once():
@@ -567,7 +568,7 @@ def test_the_footnote_refers_to_the_notes_where_reasons_differ():
     rest = compared({**ahead([0.1]), ("x", 2, 0): 0.5, ("z", 1, 0): 0.5, ("z", 2, 0): 0.5}, others=["y", "z"])
 
     assert significance.footnote(rest) == [
-        "No difference is tested for significance: the notes in significance.csv say why."
+        "No difference is tested for significance: see the notes in significance.csv."
     ]
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ifmmin import splitting
+from ifmmin.corpus import splitting
 
 CLASSES = ["angry", "happy", "neutral", "sad"]
 IEMOCAP = {"classes": CLASSES, "iemocap": True}
@@ -187,8 +187,8 @@ def test_of_folds_in_another_order_the_later_one_repeats_the_earlier(index):
     found = splitting.speaker_warnings(roles, index)
 
     assert found == [
-        "fold 4: speaker Ses01F is tested there and in fold 1 too.",
-        "speaker Ses02M is never tested by folds 1, 2, 3, 4.",
+        "fold 4: speaker Ses01F is also tested in fold 1.",
+        "speaker Ses02M is never tested (folds 1, 2, 3, 4).",
     ]
 
 
@@ -202,7 +202,7 @@ def test_speakers_on_both_sides_of_a_fold_are_named_in_order():
 
     found = splitting.speaker_warnings({1: roles}, index)
 
-    assert found == [f"fold 1: speaker {name} is in training and in test." for name in names]
+    assert found == [f"fold 1: speaker {name} is in train and in test." for name in names]
 
 
 def test_speakers_that_are_never_tested_are_named_in_order():
@@ -211,7 +211,7 @@ def test_speakers_that_are_never_tested_are_named_in_order():
 
     found = splitting.speaker_warnings({1: pd.DataFrame({"utterance_id": names, "role": "train"})}, index)
 
-    assert found == [f"speaker {name} is never tested by folds 1." for name in names]
+    assert found == [f"speaker {name} is never tested (folds 1)." for name in names]
 
 
 def test_folds_that_differ_are_listed_in_order_however_they_were_asked_for(index):
@@ -223,7 +223,7 @@ def test_folds_that_differ_are_listed_in_order_however_they_were_asked_for(index
 def test_a_fold_that_the_pack_lacks_is_answered_by_each_that_it_has_once(index):
     plan = splitting.plan(index, pack_folds(index, RULE), [9], OTHER, folds_from="pack")
 
-    assert plan.faults == ["params.yaml, key folds: fold 9 does not exist; expected some of 1, 2, 3, 4."]
+    assert plan.faults == ["params.yaml, key folds: fold 9 does not exist; expected folds among 1, 2, 3, 4."]
 
 
 def test_the_rule_offers_two_folds_for_each_session_ten_and_more_too(index):
@@ -251,7 +251,9 @@ def test_a_role_of_utterances_without_a_label_is_not_empty_and_lacks_every_class
     found = splitting.faults(1, roles, index[index["speaker"] != "Ses01F"], CLASSES)
 
     assert found == [
-        f"fold 1: class {name!r} has no utterance in test; expected every class there." for name in CLASSES
+        f"fold 1: class {name!r} has no utterance in test; expected every class. "
+        "Check the target files, or the key folds in params.yaml."
+        for name in CLASSES
     ]
 
 

@@ -106,15 +106,15 @@ def test_a_script_has_the_arguments_the_name_and_the_status_of_one_of_its_own(jo
     (tmp_path / "stages").mkdir()
     (tmp_path / "stages" / "beside.py").write_text("WORD = 'beside'\n")
     (tmp_path / "stages" / "script.py").write_text(
-        "import sys\nimport beside\nprint(__name__, sys.argv, beside.WORD, sys.stdin.read())\n"
+        "import sys\nfrom stages import beside\nprint(__name__, sys.argv, beside.WORD, sys.stdin.read())\n"
         "sys.exit('one sentence')\n"
     )
 
-    status = working.execute(job("python stages/script.py word --path 'a b'"), warm=warm)
+    status = working.execute(job("python -m stages.script word --path 'a b'"), warm=warm)
 
     assert status == 1
     assert (tmp_path / "log").read_text() == (
-        "__main__ ['stages/script.py', 'word', '--path', 'a b'] beside \none sentence\n"
+        f"__main__ ['{tmp_path}/stages/script.py', 'word', '--path', 'a b'] beside \none sentence\n"
     )
 
 
@@ -125,7 +125,7 @@ def test_a_warm_script_is_loaded_anew_each_time(job, tmp_path):
     script.write_text("import beside\nprint(beside.N)\n")
     for n in ("1", "22"):
         beside.write_text(f"N = {n}\n")
-        working.execute(job("python script.py"), warm=True)
+        working.execute(job("python -m script"), warm=True)
 
         assert (tmp_path / "log").read_text() == f"{n}\n"
 
@@ -133,12 +133,12 @@ def test_a_warm_script_is_loaded_anew_each_time(job, tmp_path):
 @pytest.mark.parametrize(
     "command",
     [
-        "python a.py > out",
-        "python a.py $HOME",
-        "python a.py; true",
-        'python a.py "x"',
-        "python -m a",
-        "pythonx a.py",
+        "python -m a > out",
+        "python -m a $HOME",
+        "python -m a; true",
+        'python -m a "x"',
+        "python a.py",
+        "pythonx -m a",
     ],
 )
 def test_what_a_shell_would_read_otherwise_is_left_to_the_shell(command):

@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-import synthesize
-from ifmmin import synthesis
-from ifmmin.identifiers import is_iemocap, speaker
+from ifmmin.pack import synthesis
+from ifmmin.pack.ids import is_iemocap, speaker
+from stages import synthesize
 
 SETTINGS = {
     "seed": 3,

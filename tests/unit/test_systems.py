@@ -6,7 +6,7 @@ import torch
 import models
 from conftest import ENCODERS, SIZES, SYSTEM
 from ifmmin import systems
-from ifmmin.errors import UserError
+from ifmmin.core.errors import UserError
 
 BUILD = {key: value for key, value in SYSTEM.items() if key != "n_classes"}
 
@@ -24,7 +24,7 @@ def test_a_system_takes_the_weights_of_its_encoders(new_encoders):
 
 
 def test_a_system_without_a_file_is_named():
-    with pytest.raises(UserError, match=r"'nothing' has no file; expected stages/ifmmin/systems/nothing\.py"):
+    with pytest.raises(UserError, match=r"'nothing' has no file; expected ifmmin/systems/nothing\.py"):
         systems.build("nothing", start={"n_classes": 4}, build={})
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ifmmin.terms import CONDITIONS, FULL, MODALITIES, availability
+from ifmmin.core.terms import CONDITIONS, FULL, MODALITIES, availability
 
 
 def test_modalities_are_in_the_order_a_v_t():

@@ -1,0 +1,5 @@
+"""`python -m ifmmin` is the command `ifmmin`."""
+
+from ifmmin.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""The command ifmmin: one module for each verb."""

@@ -1,0 +1,64 @@
+"""The project of a command: the current folder or the nearest parent with the project's files, as in git."""
+
+import subprocess
+from pathlib import Path
+
+from ifmmin.core.errors import UserError
+
+MARKS = ("dvc.yaml", "params.yaml")
+"""Files that identify a project."""
+
+CONFLICT = ("<<<<<<<", ">>>>>>>")
+"""Prefixes of git's conflict markers."""
+
+DIFFER = "dvc.lock differs from the commit. If you changed nothing: see README.md, Another machine."
+"""Hint for when `results_differ` is true."""
+
+
+def find() -> Path | None:
+    """Return the folder of the project; None if there is none here or above."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if all((folder / name).is_file() for name in MARKS):
+            return folder
+    return None
+
+
+def root() -> Path:
+    """Return the folder of the project.
+
+    Raises:
+        UserError: if there is none here or above.
+    """
+    folder = find()
+    if folder is None:
+        raise UserError(
+            f"{Path.cwd()}: is in no project; expected {' and '.join(MARKS)} in this folder or above. Go to "
+            "your clone of the repository."
+        )
+    return folder
+
+
+def check_merged(folder: Path) -> None:
+    """Check params.yaml, dvc.yaml and dvc.lock for conflict markers of a merge.
+
+    Raises:
+        UserError: if a file has some; the message explains how to resolve them.
+    """
+    for name in (*MARKS, "dvc.lock"):
+        path = folder / name
+        lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
+        if any(line.startswith(CONFLICT) for line in lines):
+            raise UserError(
+                f"{name}: holds the conflict markers of a merge; expected one side. Resolve params.yaml, "
+                "take one side of the results (git checkout --ours dvc.lock metrics), and run again: results "
+                "of both sides come from the cache."
+            )
+
+
+def results_differ(folder: Path) -> bool:
+    """Return whether dvc.lock, and nothing but results, differs from the commit."""
+    command = ("git", "status", "--porcelain", "--untracked-files=no")
+    status = subprocess.run(command, cwd=folder, capture_output=True, text=True).stdout  # noqa: S603 - fixed
+    changed = {Path(line[3:].strip('"')).parts[0] for line in status.splitlines()}
+    return "dvc.lock" in changed and changed <= {"dvc.lock", "metrics"}

@@ -1,0 +1,64 @@
+"""`ifmmin run`: runs the stages of dvc.yaml on several workers, with the same result as `dvc repro`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ifmmin.cli import project
+from ifmmin.core import entry
+from ifmmin.core.errors import UserError
+from ifmmin.parallel import clusters, locks, options
+from ifmmin.parallel.display import Display
+from ifmmin.parallel.driving import Driver, Estimates, rehearsed
+from ifmmin.parallel.workspace import Workspace
+from ifmmin.settings import params, planning
+
+
+def entered() -> dict[str, Any]:
+    """Change to the project's folder, which also receives the record of this run, and read params.yaml."""
+    os.chdir(root := project.root())
+    os.environ[entry.ROOT] = str(root)
+    project.check_merged(root)
+    return params.read(Path("params.yaml"), *planning.PARAMS, "pretrain", "train")
+
+
+def run(driver: Driver, display: Display, targets: Sequence[str]) -> None:
+    """Run the stages that the targets need and print a summary, even after an interrupt."""
+    try:
+        with display:
+            driver.run(targets)
+    except KeyboardInterrupt:
+        display.say(f"interrupted: {display.summary(driver)}. The same command goes on from there.", "bold")
+        raise
+    display.table(driver)
+    if project.results_differ(Path.cwd()):
+        display.say(project.DIFFER)
+
+
+def main(args: argparse.Namespace) -> dict[str, Any]:
+    """Run the targets, or print the stages that would run."""
+    settings = entered()
+    threads = max(settings[group]["threads"] for group in ("pretrain", "train"))
+    workspace = Workspace(threads)
+    planning.check(settings, Path("dvc.yaml"), workspace.needed(args.targets))
+    if args.dry:
+        sys.stdout.writelines(f"{line}\n" for line in rehearsed(workspace, args.targets))
+        return {}
+    display = Display(workspace.logs)
+    workers = clusters.Workers(
+        partial(options.client, args, threads, display.say, workspace.logs), warm=not args.cold
+    )
+    driver = Driver(workspace, workers, display, Estimates(workspace.logs), keep_going=args.keep_going)
+    with locks.alone(workspace.tmp / "run.lock"), workers:
+        workspace.forget()
+        run(driver, display, args.targets)
+        facts = {"workers": workers.threads(), "threads": threads, "warm": not args.cold}
+    if failed := [name for name, fate in driver.fates.items() if fate == "failed"]:
+        raise UserError(
+            f"{len(failed)} of {driver.total} stages failed: {', '.join(failed)}. See {workspace.logs}."
+        )
+    return facts

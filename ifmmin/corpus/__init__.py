@@ -1,0 +1,1 @@
+"""The corpus as the stages read it: features, folds, acoustic scaling and the splitting rule."""

@@ -1,0 +1,1 @@
+"""Inference on new utterances and export of trained models."""

@@ -1,0 +1,1 @@
+"""Predictions for test utterances, with and without missing frames, and their H'."""

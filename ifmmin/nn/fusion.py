@@ -1,0 +1,105 @@
+"""Late fusion: encoders and a classifier on their concatenated features.
+
+Three models use this network: the pretraining of MMIN on full modalities; late_fusion_floor, the lower
+reference (no handling of missing modalities); and late_fusion_per_condition (one model per condition).
+"""
+
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor, nn
+
+from ifmmin.core.terms import FULL
+from ifmmin.nn.classifier import Classifier
+from ifmmin.nn.encoders import Encoders, assembled, concatenated
+from ifmmin.nn.initialisation import initialise
+from ifmmin.nn.protocol import Batch, CheckpointGroup, Prediction
+from ifmmin.nn.sequences import Sequences
+
+
+class Fusion(nn.Module):
+    """Encoders of one condition's modalities and a classifier that reads h; trained on this condition.
+
+    Source:
+        Released code: models/utt_fusion_model.py.
+    """
+
+    smallest_batch = 1
+
+    def __init__(self, *, encoders: Encoders, classifier: Classifier, condition: str) -> None:
+        """Assemble the network.
+
+        Args:
+            encoders: specificity encoders of the condition's n modalities.
+            classifier: reads h, n x hidden.
+            condition: the available modalities in training and validation.
+        """
+        super().__init__()
+        self.encoders = encoders
+        self.classifier = classifier
+        self.condition = condition
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Name to sub-network; all are trained."""
+        return {**self.encoders.networks(), "classifier": self.classifier}
+
+    def checkpoint_groups(self) -> dict[str, CheckpointGroup]:
+        """One group: the training condition selects its epoch."""
+        return {"": CheckpointGroup((self.condition,), self.state_dict())}
+
+    def precompute_targets(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
+        """Return no targets: there is no teacher."""
+        del x
+        return {}
+
+    def training_losses(self, batch: Batch) -> dict[str, Tensor]:
+        """L = L_cls in the training condition; the drawn masks are ignored."""
+        h = concatenated(self.encoders.encode(batch.x))  # (B, n hidden)
+        L_cls = nn.functional.cross_entropy(self.classifier(h), batch.y)
+        return {"L": L_cls, "L_cls": L_cls}
+
+    def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
+        """Encode each modality of the training condition: modality to (B, hidden)."""
+        return self.encoders.encode(x)
+
+    def predict(self, encoded: Mapping[str, Tensor], conditions: Iterable[str]) -> dict[str, Prediction]:
+        """Predict in conditions that are part of the training condition; zero placeholders fill the rest."""
+        missing = self.encoders.missing()
+        return {
+            c: Prediction(self.classifier(concatenated(assembled(encoded, missing, c))), None)
+            for c in conditions
+        }
+
+    def monitored(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Monitored features: name to h^m (B, hidden)."""
+        return self.encoders.monitored(encoded)
+
+
+def build(
+    *,
+    sizes: dict[str, int],
+    n_classes: int,
+    hidden: int,
+    kernel_heights: list[int],
+    filters: int,
+    text_dropout: float,
+    missing_steps: dict[str, int],
+    classifier: list[int],
+    dropout: float,
+    condition: str = FULL,
+) -> Fusion:
+    """Build the network; the global generator draws its weights.
+
+    The arguments are those of Encoders, Classifier and Fusion.
+    """
+    encoders = Encoders(
+        sizes={m: sizes[m] for m in condition},
+        hidden=hidden,
+        kernel_heights=kernel_heights,
+        filters=filters,
+        text_dropout=text_dropout,
+        missing_steps=missing_steps,
+    )
+    head = Classifier(size=len(condition) * hidden, layers=classifier, n_classes=n_classes, dropout=dropout)
+    network = Fusion(encoders=encoders, classifier=head, condition=condition)
+    initialise(network)
+    return network

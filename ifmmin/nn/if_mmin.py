@@ -1,0 +1,155 @@
+"""The network of IF-MMIN and its two ablations. Paper, section 2.2 and figure 2."""
+
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor, nn
+
+from ifmmin.core.terms import CONDITIONS, MODALITIES
+from ifmmin.nn.classifier import Classifier
+from ifmmin.nn.encoders import Encoders, assembled, concatenated
+from ifmmin.nn.imagination import Imagination, reversed_target
+from ifmmin.nn.initialisation import initialise
+from ifmmin.nn.losses import feature_distance
+from ifmmin.nn.protocol import Batch, CheckpointGroup, Prediction
+from ifmmin.nn.sequences import Sequences
+
+
+class IFMMIN(nn.Module):
+    """Encoders from invariant pretraining, IF-IM and a classifier on the joint representation.
+
+    The teacher of the released code is a frozen copy of the pretrained encoders. The student starts from the
+    same weights, so calling `precompute_targets` before the first step yields the teacher's targets without a
+    second copy.
+    """
+
+    smallest_batch = 1
+
+    def __init__(
+        self,
+        *,
+        encoders: Encoders,
+        imagination: Imagination,
+        classifier: Classifier,
+        lambda1: float,
+        lambda2: float,
+        form: str,
+    ) -> None:
+        """Assemble the network.
+
+        Args:
+            encoders: specificity encoders and Enc', trained on full modalities.
+            imagination: IF-IM for features of 3 x hidden.
+            classifier: reads the joint representation C.
+            lambda1: weight of L_img.
+            lambda2: weight of L_inv.
+            form: distance in L_img and L_inv, "rmse" or "mse".
+        """
+        super().__init__()
+        self.encoders = encoders
+        self.imagination = imagination
+        self.classifier = classifier
+        self.lambda1, self.lambda2, self.form = lambda1, lambda2, form
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Name to sub-network; all are trained, none is frozen."""
+        return {**self.encoders.networks(), "imagination": self.imagination, "classifier": self.classifier}
+
+    def checkpoint_groups(self) -> dict[str, CheckpointGroup]:
+        """One group: all six conditions together select its epoch."""
+        return {"": CheckpointGroup(CONDITIONS, self.state_dict())}
+
+    def precompute_targets(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
+        """The teacher targets h, h_missing (zero placeholders) and H; each (N, 3 x hidden)."""
+        return self.encoders.teacher_targets(x)
+
+    def training_losses(self, batch: Batch) -> dict[str, Tensor]:
+        """L = L_cls + lambda1 L_img + lambda2 L_inv.
+
+        Both distances cover all 3 x hidden features.
+
+        Source:
+            Paper, section 2.2.2.
+        """
+        h_m = self.encoders.encode(batch.x, batch.available)
+        h, H_prime = concatenated(h_m), concatenated(self.encoders.invariant(h_m))  # (B, 3 hidden) each
+        imagined = self.imagination(h, H_prime)
+        h_target = reversed_target(batch.available, batch.targets["h"], batch.targets["h_missing"])
+
+        L_cls = nn.functional.cross_entropy(self.classifier(imagined.C), batch.y)
+        L_img = feature_distance(imagined.h_prime, h_target, self.form)
+        L_inv = feature_distance(H_prime, batch.targets["H"], self.form)
+        L = L_cls + self.lambda1 * L_img + self.lambda2 * L_inv
+        return {"L": L, "L_cls": L_cls, "L_img": L_img, "L_inv": L_inv}
+
+    def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
+        """Encode each modality of the full input: modality to (B, hidden)."""
+        return self.encoders.encode(x)
+
+    def predict(self, encoded: Mapping[str, Tensor], conditions: Iterable[str]) -> dict[str, Prediction]:
+        """Predict in several conditions from the same encoded features."""
+        missing = self.encoders.missing()
+        return {c: self._predict(assembled(encoded, missing, c)) for c in conditions}
+
+    def _predict(self, h_m: Mapping[str, Tensor]) -> Prediction:
+        H_prime = concatenated(self.encoders.invariant(h_m))
+        return Prediction(self.classifier(self.imagination.joint(concatenated(h_m), H_prime)), H_prime)
+
+    def monitored(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Monitored features: name to h^m or H^m (B, hidden) of the full input."""
+        return self.encoders.monitored(encoded)
+
+
+def build(
+    *,
+    encoders: Encoders,
+    n_classes: int,
+    lambda1: float,
+    lambda2: float,
+    M: int,
+    autoencoder: list[int],
+    cascade: str,
+    residual_output: bool,
+    transition: bool,
+    distance: str,
+    classifier: list[int],
+    dropout: float,
+) -> IFMMIN:
+    """Build the network around pretrained encoders; the global generator draws IF-IM and the classifier.
+
+    Args:
+        encoders: from invariant pretraining.
+        n_classes: number of emotions.
+        lambda1: weight of L_img (paper: 1).
+        lambda2: weight of L_inv (paper: 100).
+        M: number of autoencoders (paper: 5).
+        autoencoder: widths of each autoencoder down to its code (paper: 256, 128, 64).
+        cascade: input of each autoencoder, see Imagination.
+        residual_output: whether u_M is added to Delta z_M.
+        transition: whether the transition follows.
+        distance: "rmse" (paper) or "mse" (released code).
+        classifier: widths of the classifier's hidden layers (paper: 128, 128).
+        dropout: dropout rate in the classifier.
+
+    Returns:
+        The network, in training mode.
+    """
+    size = len(MODALITIES) * encoders.hidden
+    imagination = Imagination(
+        size=size,
+        layers=autoencoder,
+        M=M,
+        cascade=cascade,
+        residual_output=residual_output,
+        transition=transition,
+    )
+    head = Classifier(size=M * autoencoder[-1], layers=classifier, n_classes=n_classes, dropout=dropout)
+    initialise(imagination)
+    initialise(head)
+    return IFMMIN(
+        encoders=encoders,
+        imagination=imagination,
+        classifier=head,
+        lambda1=lambda1,
+        lambda2=lambda2,
+        form=distance,
+    )

@@ -1,0 +1,1 @@
+"""Fast CPU kernels of the two encoder types."""

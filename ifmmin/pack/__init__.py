@@ -1,0 +1,1 @@
+"""Feature packs: reading them as untrusted input, and generating the synthetic one."""

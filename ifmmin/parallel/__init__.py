@@ -1,0 +1,1 @@
+"""The parallel runner: runs the stages of dvc.yaml on several workers."""

@@ -1,0 +1,1 @@
+"""Figures, charts, the report page, Markdown and LaTeX tables."""

@@ -1,0 +1,210 @@
+"""Figures 3a and 3b of the paper, training curves and robustness, from tables. No file I/O."""
+
+from collections.abc import Mapping
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits
+
+from ifmmin.core.errors import UserError
+from ifmmin.core.terms import CONDITIONS, FULL, METRICS, braces
+
+INPUT_DECIMALS, START_DECIMALS, POINT_DECIMALS = 4, 9, 2
+"""Rounding of H', of the initial positions of t-SNE and of its points: equal figures on all processors."""
+
+COLOURS = dict(zip(CONDITIONS, mpl.color_sequences["tab10"], strict=False))
+
+
+def curves(histories: Mapping[tuple[str, int, int], pd.DataFrame]) -> pd.DataFrame:
+    """Average training histories over folds and seeds.
+
+    Args:
+        histories: (system, fold, seed) to history.
+
+    Returns:
+        system, epoch and the mean of each other column except chosen*; systems in order of appearance.
+    """
+    past = pd.concat([table.assign(system=system) for (system, _, _), table in histories.items()])
+    values = past.loc[:, ~past.columns.str.startswith("chosen")]
+    return values.groupby(["system", "epoch"], sort=False).mean().reset_index()
+
+
+def sample(keys: pd.DataFrame, n: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Sample n test utterances for each of the six conditions independently.
+
+    Args:
+        keys: condition of each row of H'.
+        n: utterances of each condition; all of them if there are fewer.
+        generator: random generator.
+
+    Returns:
+        Row numbers, in the order of the conditions.
+    """
+    rows = [np.flatnonzero(keys["condition"] == c) for c in CONDITIONS]
+    return np.concatenate([np.sort(generator.choice(r, min(n, len(r)), replace=False)) for r in rows])
+
+
+def points_3a(
+    keys: pd.DataFrame,
+    H_prime: NDArray[np.float32],
+    *,
+    system: str,
+    utterances: int,
+    seed: int,
+    perplexity: float,
+) -> pd.DataFrame:
+    """Embed H' of all six conditions jointly by t-SNE.
+
+    Args:
+        keys: utterance_id and condition of each row.
+        H_prime: (rows, 3 x hidden).
+        system: the system's name, for the error message.
+        utterances: number of utterances of each condition.
+        seed: seed of the sample and of t-SNE.
+        perplexity: perplexity of t-SNE; lowered if there are too few rows.
+
+    Returns:
+        utterance_id, condition, x, y (float32), in the order of the conditions.
+
+    Raises:
+        UserError: if there are no rows, because the system has no H'.
+
+    Source:
+        Paper, section 3.5, figure 3(a). The released script scales each condition separately and removes
+        points manually.
+    """
+    if not len(keys):
+        raise UserError(
+            f"{system} has no invariant features H'; expected a system that has them. Check figures.system."
+        )
+    rows = sample(keys, utterances, np.random.default_rng(seed))
+    plane = _plane(H_prime[rows], seed, perplexity)
+    shown = keys.iloc[rows][["utterance_id", "condition"]].reset_index(drop=True)
+    return shown.assign(x=plane[:, 0], y=plane[:, 1])
+
+
+def figure_3a(points: pd.DataFrame, run: str) -> Figure:
+    """Draw figure 3a: one colour for each condition, one scale for all.
+
+    Args:
+        points: condition, x, y.
+        run: the run (system, fold, seed), for the title.
+    """
+    figure = Figure(figsize=(6.4, 5.2), dpi=150, layout="constrained")
+    axes = figure.subplots()
+    for condition, colour in COLOURS.items():
+        group = points[points["condition"] == condition]
+        label = braces(condition)
+        axes.scatter(group["x"], group["y"], s=12, alpha=0.75, linewidths=0, color=colour, label=label)
+    title = f"H' of {run}: {len(points) // len(CONDITIONS)} test utterances per condition"
+    axes.set(title=title, xlabel="t-SNE 1", ylabel="t-SNE 2")
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.legend(title="available", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    return figure
+
+
+def _plane(H_prime: NDArray[np.float32], seed: int, perplexity: float) -> NDArray[np.float32]:
+    """Embed by t-SNE: (rows, 2). Identical features, as after a collapse, become one point.
+
+    t-SNE amplifies the last digits of its input, which differ between processors, so the input is rounded.
+    The exact method would not help, because each of its steps multiplies matrices; Barnes-Hut does not.
+    """
+    x = np.asarray(H_prime, np.float64).round(INPUT_DECIMALS)
+    if (x == x[0]).all():
+        return np.zeros((len(x), 2), np.float32)
+    with threadpool_limits(1):  # on a busy machine threads wait for each other: 30 s instead of 2 s
+        start, perplexity = _principal_plane(x), min(perplexity, (len(x) - 1) / 3)
+        points = TSNE(init=start, perplexity=perplexity, random_state=seed).fit_transform(x)
+    plane: NDArray[np.float32] = np.round(points, POINT_DECIMALS).astype(np.float32)
+    return plane
+
+
+def _principal_plane(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Project on the first two principal axes, with fixed signs and scikit-learn's scale for t-SNE."""
+    centred = x - x.mean(0)
+    axes = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(1)[:, None], 1)
+    plane = centred @ (axes * np.sign(largest)).T
+    start: NDArray[np.float64] = np.round(plane / plane[:, 0].std() * 1e-4, START_DECIMALS)
+    return start
+
+
+def lines_3b(histories: Mapping[tuple[str, int, int], pd.DataFrame], system: str) -> pd.DataFrame:
+    """Collect L_inv over the epochs from the histories of one system.
+
+    Args:
+        histories: (system, fold, seed) to history.
+        system: the system to draw.
+
+    Returns:
+        fold, seed, epoch, L_inv.
+
+    Raises:
+        UserError: if the system has no history, or no L_inv.
+    """
+    runs = [
+        table.assign(fold=fold, seed=seed)
+        for (name, fold, seed), table in histories.items()
+        if name == system
+    ]
+    if not runs:
+        raise UserError(f"{system} is no row of the table; expected one of rows. Check figures.system.")
+    if "L_inv" not in runs[0]:
+        raise UserError(f"{system} has no L_inv; expected a system trained with it. Check figures.system.")
+    return pd.concat(runs, ignore_index=True)[["fold", "seed", "epoch", "L_inv"]]
+
+
+def figure_3b(lines: pd.DataFrame, system: str) -> Figure:
+    """Draw figure 3b, L_inv over the epochs: mean over folds and seeds, band of one standard deviation.
+
+    Args:
+        lines: fold, seed, epoch, L_inv.
+        system: the system, for the title.
+
+    Source:
+        Paper, section 3.5, figure 3(b).
+    """
+    by_epoch = lines.groupby("epoch")["L_inv"]
+    mean, std = by_epoch.mean(), by_epoch.std(ddof=1).fillna(0)
+    figure = Figure(figsize=(6.4, 4.2), dpi=150, layout="constrained")
+    axes = figure.subplots()
+    axes.fill_between(
+        mean.index, mean - std, mean + std, alpha=0.25, linewidth=0, label="± one standard deviation"
+    )
+    axes.plot(mean.index, mean, marker="o", markersize=3, label="mean")
+    n_runs = len(lines[["fold", "seed"]].drop_duplicates())
+    title = f"L_inv of {system}, {n_runs} runs (folds and seeds)"
+    axes.set(title=title, xlabel="epoch", ylabel="L_inv (mean over training utterances)")
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def robustness(table: pd.DataFrame) -> Figure:
+    """Draw WA and UA against the rate of missing modalities and of missing frames (full input).
+
+    Args:
+        table: system, missing, condition, missing_rate, wa, ua.
+    """
+    panels = {
+        "modalities": "missing modalities (at least one remains)",
+        "frames": "missing frames of all modalities",
+    }
+    drawn = table[(table["missing"] == "modalities") | (table["condition"] == FULL)]
+    figure = Figure(figsize=(9.6, 6.4), dpi=150, layout="constrained")
+    grid = figure.subplots(len(METRICS), len(panels), sharex=True, sharey=True)
+    for row, metric in zip(grid, METRICS, strict=True):
+        for axes, (missing, label) in zip(row, panels.items(), strict=True):
+            for system, line in drawn[drawn["missing"] == missing].groupby("system", sort=False):
+                axes.plot(line["missing_rate"], line[metric], marker="o", markersize=3, label=system)
+            axes.grid(alpha=0.3)
+            axes.set_xlabel(f"rate of {label}" if metric == METRICS[-1] else "")
+            axes.set_ylabel(metric.upper() if missing == "modalities" else "")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False)
+    figure.suptitle("Robustness to missing modalities and frames (no retraining)")
+    return figure

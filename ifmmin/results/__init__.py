@@ -1,0 +1,1 @@
+"""Tables of results: Table 1, its marks and tests, comparisons, robustness."""

@@ -1,0 +1,34 @@
+"""The notes below Table 1. Pure: tables in, sentences out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from ifmmin.results import marks, significance, table1
+
+
+def below(
+    table: pd.DataFrame,
+    corpus: Mapping[str, Any],
+    made: Mapping[tuple[str, int, int], Mapping[str, Any]],
+    tests: pd.DataFrame,
+    compared: Mapping[str, Any],
+) -> list[str]:
+    """Explain the numbers, the marks and the significance tests.
+
+    Args:
+        table: Table 1 with its marks.
+        corpus: name and synthetic, from corpus.json.
+        made: (system, fold, seed) to the metadata of its predictions.
+        tests: result of `significance.compared`.
+        compared: the section comparison of params.yaml.
+
+    Returns:
+        Sentences.
+    """
+    return [
+        *table1.notes(table, corpus, made),
+        *marks.legend(table, **compared),
+        *significance.footnote(tests),
+    ]

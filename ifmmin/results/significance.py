@@ -1,0 +1,328 @@
+"""Statistical significance of differences in Table 1. Pure: tables in, tables out.
+
+The runs of two systems are not independent samples. Seeds share a fold, so their differences are averaged,
+which gives one value for each fold. Folds with the same test utterances (two in IEMOCAP's published pack) are
+averaged too. Each remaining value, a unit, belongs to one set of test utterances (on IEMOCAP, a speaker).
+Units share training data; the test of Nadeau and Bengio corrects their variance for it. The correction is an
+approximation, since no unbiased estimator of this variance exists (Bengio and Grandvalet, JMLR 5, 2004). As a
+check with fewer assumptions, a permutation test over units is reported as well.
+
+Source: Nadeau and Bengio, Inference for the Generalization Error, Machine Learning 52, 2003 (corrected
+resampled t-test); Bouckaert and Frank, PAKDD 2004 (on the folds of cross-validation); Holm, Scandinavian
+Journal of Statistics 6, 1979. The paper reports no test.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from ifmmin.core.terms import AVERAGE, CONDITIONS, METRICS, braces
+from ifmmin.results.table1 import counted
+
+COLUMNS = [
+    *("other", "condition", "metric", "n_folds", "n_seeds", "difference", "ci_low", "ci_high"),
+    *("p", "p_holm", "effect_size", "note"),
+]
+FEWEST = 3
+"""Minimum number of units: with two (one degree of freedom) the interval spans 25 standard errors."""
+
+LEVEL = 0.05
+FLIPS = 2**14
+"""Sign flips of the permutation test: all combinations up to 14 units, this many random ones beyond."""
+
+ROUNDING = 1e-12
+"""Differences with a std up to this value count as equal."""
+
+LISTED = 6
+"""Maximum number of differences that the footnote lists; it counts them if there are more."""
+
+
+class Tested(NamedTuple):
+    """Test of one difference; values that cannot be computed are NaN.
+
+    Attributes:
+        difference: mean over the units, in [-1, 1].
+        ci_low: lower end of its 95 % confidence interval.
+        ci_high: upper end.
+        p: two-sided p value.
+        effect_size: Cohen's d_z, the mean of the differences divided by their std (ddof 1).
+    """
+
+    difference: float
+    ci_low: float
+    ci_high: float
+    p: float
+    effect_size: float
+
+
+UNTESTED = Tested(math.nan, math.nan, math.nan, math.nan, math.nan)
+
+
+class _Fold(NamedTuple):
+    """A fold's unit.
+
+    Attributes:
+        unit: the first fold with the same test utterances.
+        ratio: number of test utterances divided by number of training utterances.
+    """
+
+    unit: int
+    ratio: float
+
+
+def compared(
+    scores: pd.DataFrame, folds: Mapping[int, pd.DataFrame], *, proposed: str, others: Sequence[str]
+) -> pd.DataFrame:
+    """Compare the proposed system with each other system, in each condition and metric.
+
+    The comparison uses the runs (fold and seed) that both systems have.
+
+    Args:
+        scores: system, fold, seed, condition, wa, ua; one row for each run and condition.
+        folds: fold to utterance_id and role (train, validation, test).
+        proposed: the proposed system.
+        others: the systems to compare it with; systems without scores are allowed.
+
+    Returns:
+        other, condition, metric, n_folds, n_seeds (of the compared runs), difference (proposed minus other),
+        ci_low, ci_high (95 %), p, p_holm (over all rows with a p), effect_size (d_z), note. There is one row
+        for each other system, condition (average, then the six) and metric. With fewer than three units all
+        values are missing; if all units are equal, only the difference is present. The note gives the reason,
+        or the p value of the permutation test.
+
+    Raises:
+        ValueError: if a scored fold has no roles, no training utterances or no test utterances.
+
+    Source:
+        See the module docstring.
+    """
+    fold_units = _fold_units({int(fold) for fold in scores["fold"].unique()}, folds)
+    scored = set(scores["system"])
+    rows = []
+    for other, condition in product(others, (AVERAGE, *CONDITIONS)):
+        absent = [system for system in (proposed, other) if system not in scored]
+        runs = _differences(scores[scores["condition"] == condition], proposed, other)
+        for metric in METRICS:
+            row = _row(runs[metric].dropna(), fold_units, absent)
+            rows.append({"other": other, "condition": condition, "metric": metric, **row})
+    table = pd.DataFrame(rows, columns=[name for name in COLUMNS if name != "p_holm"])
+    return table.assign(p_holm=holm(table["p"]))[COLUMNS]
+
+
+def corrected(differences: NDArray[np.float64], ratio: float) -> Tested:
+    """Corrected resampled t-test: t = mean / sqrt((1/k + ratio) s^2), k - 1 degrees of freedom.
+
+    Args:
+        differences: [k] float64, one for each unit.
+        ratio: n_test / n_train, at least 0; 0 gives Student's t-test.
+
+    Returns:
+        The test. All values are NaN for fewer than three units; all but the difference are NaN if all
+        differences are equal.
+
+    Source:
+        Nadeau and Bengio 2003; Bouckaert and Frank 2004. Cohen's d_z as in Lakens, Frontiers in Psychology 4,
+        2013.
+    """
+    k = len(differences)
+    if k < FEWEST:
+        return UNTESTED
+    mean, std = float(differences.mean()), float(differences.std(ddof=1))
+    if std <= ROUNDING:
+        return UNTESTED._replace(difference=mean)
+    error = std * math.sqrt(1 / k + ratio)
+    low, high = stats.t.interval(1 - LEVEL, k - 1, loc=mean, scale=error)
+    p = 2 * float(stats.t.sf(abs(mean) / error, k - 1))
+    return Tested(mean, float(low), float(high), p, mean / std)
+
+
+def with_intervals(
+    table: pd.DataFrame, scores: pd.DataFrame, folds: Mapping[int, pd.DataFrame]
+) -> pd.DataFrame:
+    """Add to Table 1 the 95 % confidence interval of each mean, with the method of `corrected`.
+
+    Args:
+        table: Table 1: system, condition, wa, ua.
+        scores: system, fold, seed, condition, wa, ua; one row for each run and condition.
+        folds: fold to utterance_id and role.
+
+    Returns:
+        The table with wa_low, wa_high, ua_low, ua_high; missing for fewer than three units or if all units
+        are equal. Bounds may lie outside [0, 1]. The centre of an interval is the mean over units; it differs
+        from the mean over folds in the table if some folds have the same test utterances.
+
+    Raises:
+        ValueError: as in `compared`.
+    """
+    fold_units = _fold_units({int(fold) for fold in scores["fold"].unique()}, folds)
+    runs = dict(iter(scores.set_index(["fold", "seed"]).groupby(["system", "condition"])))
+    result = table.copy()
+    for metric in METRICS:
+        tests = [
+            _tested(runs[key][metric].dropna(), fold_units) if key in runs else UNTESTED
+            for key in zip(table["system"], table["condition"], strict=True)
+        ]
+        result[f"{metric}_low"] = [test.ci_low for test in tests]
+        result[f"{metric}_high"] = [test.ci_high for test in tests]
+    return result
+
+
+def flipped(differences: NDArray[np.float64]) -> float:
+    """Permutation test: how often do differences of random sign have a mean at least as far from 0?
+
+    Under the null hypothesis that the two systems are equal, both signs of a unit's difference are equally
+    likely. The test enumerates all signs for up to 14 units and draws 16,384 with a fixed seed for more.
+
+    Args:
+        differences: [k] float64, one for each unit, k at least 2.
+
+    Returns:
+        The two-sided p value, at least 2 / 2^k.
+    """
+    test = stats.permutation_test(
+        (differences,), np.mean, permutation_type="samples", n_resamples=FLIPS, rng=np.random.default_rng(0)
+    )
+    return float(test.pvalue)
+
+
+def footnote(significance: pd.DataFrame) -> list[str]:
+    """Describe below Table 1 the test and the significant differences.
+
+    Args:
+        significance: result of `compared`.
+
+    Returns:
+        One sentence or two as one note; empty if nothing is compared.
+    """
+    tested = significance[significance["p"].notna()]
+    if significance.empty:
+        return []
+    if tested.empty:
+        with_runs = significance[significance["n_folds"] > 0]
+        reasons = (significance if with_runs.empty else with_runs)["note"].unique().tolist()
+        reason = reasons[0] if len(reasons) == 1 else "see the notes in significance.csv"
+        return [f"No difference is tested for significance: {reason}."]
+    n_untested = len(significance) - len(tested)
+    untested = f" ({n_untested} more could not be tested)" if n_untested else ""
+    method = (
+        "Differences of the proposed system from the others: corrected resampled t-test (Nadeau and Bengio, "
+        f"2003) on folds, seeds averaged, p after Holm over {len(tested)} comparisons{untested}."
+    )
+    significant = tested[tested["p_holm"] < LEVEL]
+    if len(significant) > LISTED:
+        above = int((significant["difference"] > 0).sum())
+        return [f"{method} {len(significant)} are significant at {LEVEL}, {above} of them in its favour."]
+    listed = ", ".join(
+        f"{other} {_head(condition)} {metric.upper()} {difference:+.4f}"
+        for other, condition, metric, difference in zip(
+            *(significant[column] for column in ("other", "condition", "metric", "difference")), strict=True
+        )
+    )
+    return [
+        f"{method} Significant at {LEVEL}: {listed}."
+        if listed
+        else f"{method} None is significant at {LEVEL}."
+    ]
+
+
+def _head(condition: str) -> str:
+    return condition if condition == AVERAGE else braces(condition)
+
+
+def _fold_units(scored: set[int], folds: Mapping[int, pd.DataFrame]) -> dict[int, _Fold]:
+    """Compute the unit and the ratio of test to training utterances of each scored fold."""
+    first: dict[frozenset[str], int] = {}
+    fold_units = {}
+    for fold in sorted(scored):
+        if fold not in folds:
+            raise ValueError(f"fold {fold} has scores but no roles; expected roles for every scored fold.")
+        roles = folds[fold]
+        train, test = (frozenset(roles.loc[roles["role"] == r, "utterance_id"]) for r in ("train", "test"))
+        if not train or not test:
+            raise ValueError(
+                f"fold {fold} has {len(train)} training and {len(test)} test utterances; "
+                "expected at least one of each."
+            )
+        fold_units[fold] = _Fold(first.setdefault(test, fold), len(test) / len(train))
+    return fold_units
+
+
+def _differences(scores: pd.DataFrame, proposed: str, other: str) -> pd.DataFrame:
+    """Difference of each run: index (fold, seed), wa, ua; missing if only one system has the run."""
+    ours, theirs = (
+        scores[scores["system"] == system].set_index(["fold", "seed"])[list(METRICS)]
+        for system in (proposed, other)
+    )
+    return (ours - theirs).sort_index()
+
+
+def _units(runs: pd.Series, fold_units: Mapping[int, _Fold]) -> NDArray[np.float64]:
+    """Average over seeds, then over folds that test the same utterances."""
+    by_fold = runs.groupby(level="fold").mean()
+    by_unit = by_fold.groupby([fold_units[fold].unit for fold in by_fold.index])
+    return by_unit.mean().to_numpy(np.float64)
+
+
+def _tested(runs: pd.Series, fold_units: Mapping[int, _Fold]) -> Tested:
+    ratios = [fold_units[fold].ratio for fold in runs.index.get_level_values("fold").unique()]
+    return corrected(_units(runs, fold_units), float(np.mean(ratios))) if ratios else UNTESTED
+
+
+def _row(runs: pd.Series, fold_units: Mapping[int, _Fold], absent: Sequence[str]) -> dict[str, object]:
+    """Compute one row from the differences of its runs, index (fold, seed)."""
+    units, test = _units(runs, fold_units), _tested(runs, fold_units)
+    n_folds, n_seeds = (runs.index.get_level_values(level).nunique() for level in ("fold", "seed"))
+    if absent:
+        note = f"{' and '.join(absent)}: no scores"
+    elif not n_folds:
+        note = "the two systems have no run in common"
+    else:
+        remarks = _remarks(runs, fold_units, n_folds, n_seeds)
+        note = "; ".join([_outcome(units, test, n_folds, n_seeds), *remarks])
+    return {"n_folds": n_folds, "n_seeds": n_seeds, **test._asdict(), "note": note}
+
+
+def _outcome(units: NDArray[np.float64], test: Tested, n_folds: int, n_seeds: int) -> str:
+    """Give the reason why there is no test, or else the result of the permutation test on the same units."""
+    if len(units) < FEWEST:
+        return (
+            f"{counted(n_folds, 'fold')}, {counted(n_seeds, 'seed')}: too few for a test; "
+            f"expected at least {FEWEST} folds with different test utterances"
+        )
+    if math.isnan(test.p):
+        return f"the same difference in all {len(units)} folds: no variance to test against"
+    kind = "exact" if 2 ** len(units) <= FLIPS else f"{FLIPS} random flips"
+    return f"sign-flip test over {len(units)} test sets ({kind}): p = {flipped(units):.4f}"
+
+
+def _remarks(runs: pd.Series, fold_units: Mapping[int, _Fold], n_folds: int, n_seeds: int) -> list[str]:
+    """List limitations of the compared runs."""
+    sharing: dict[int, list[int]] = {}
+    for fold in runs.index.get_level_values("fold").unique():
+        sharing.setdefault(fold_units[fold].unit, []).append(fold)
+    remarks = [
+        f"folds {' and '.join(map(str, group))} test the same utterances and count once"
+        for group in sharing.values()
+        if len(group) > 1
+    ]
+    if len(runs) < n_folds * n_seeds:
+        remarks.append(f"both systems have {len(runs)} of {n_folds * n_seeds} runs")
+    if n_seeds == 1 and len(sharing) >= FEWEST:
+        remarks.append("one seed: the std over seeds is unknown")
+    return remarks
+
+
+def holm(p: pd.Series) -> pd.Series:
+    """Holm correction over all p values that are not missing; missing ones stay missing."""
+    result = p.astype(np.float64)
+    tested = result.notna()
+    if tested.any():
+        result[tested] = multipletests(result[tested], method="holm")[1]
+    return result

@@ -1,0 +1,1 @@
+"""params.yaml: its schema, presets, and what it tells before a run."""

@@ -1,0 +1,1 @@
+"""Training: batches, devices, the training loop, checkpoints, prediction, weights and histories."""

@@ -1,1 +1,0 @@
-"""Room of files: one module per artifact, holding its schema, its reader and its writer."""

@@ -1,1 +1,0 @@
-"""Room of mathematics: tensors in, tensors out. The symbols are those of the README, section Symbols."""

@@ -1,1 +1,0 @@
-"""The page: what its charts show, and how it is laid out."""

@@ -1,9 +1,0 @@
-"""Ablation "w/o cascaded input": H' enters the first autoencoder only. Paper, section 3.4."""
-
-from functools import partial
-
-from ifmmin.nn import if_mmin
-
-PRETRAINING = "invariant"
-
-build = partial(if_mmin.build, cascade="first")

@@ -1,9 +1,0 @@
-"""MMIN whose imagination leads forward only. Row "MMIN w/o cycle" of the paper's Table 1."""
-
-from functools import partial
-
-from ifmmin.nn import mmin
-
-PRETRAINING = "fusion"
-
-build = partial(mmin.build, cycle_weight=0.0)

@@ -1,1 +1,0 @@
-"""Room of optimisation: what turns a network and a fold into trained weights and a history."""
