@@ -133,7 +133,7 @@ def test_a_pack_without_an_utterance_and_a_wrong_number_of_threads_are_a_sentenc
     assert empty.stderr == (
         "nobody.h5: no utterance; expected one data set per utterance. Pass another file or pack.\n"
     )
-    assert "OMP_NUM_THREADS is 'many'; expected an integer from 1. Set it so, or unset it.\n" in threads.stderr
+    assert "OMP_NUM_THREADS is 'many'; expected an integer from 1." in threads.stderr
     assert (empty.returncode, threads.returncode) == (1, 1)
 
 
