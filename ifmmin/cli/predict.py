@@ -13,7 +13,8 @@ from typing import Any
 
 from ifmmin.core import entry
 from ifmmin.core.terms import MODALITIES
-from ifmmin.deploy import api, emotions
+from ifmmin.deploy import api, emotions, inference
+from ifmmin.training import devices
 
 SHOWN = 10
 """Number of printed utterances."""
@@ -33,6 +34,7 @@ def main(args: argparse.Namespace) -> dict[str, Any]:
     """Predict, print the first predictions, and write all of them."""
     if args.out:
         emotions.check(args.out)
+    _, run = devices.settle(inference.batches_at_once())
     model = api.load(*args.model)
     start = time.perf_counter()
     options = {"condition": args.condition, "any_extractor": args.any_extractor}
@@ -46,4 +48,4 @@ def main(args: argparse.Namespace) -> dict[str, Any]:
     if args.out:
         emotions.write(args.out, table)
     entry.log.info("%d utterances, %.0f a second", len(table), len(table) / seconds)
-    return {"utterances": len(table), "utterances_per_second": round(len(table) / seconds, 1)}
+    return {**run, "utterances": len(table), "utterances_per_second": round(len(table) / seconds, 1)}
