@@ -1,4 +1,7 @@
-"""A stage's command ends with its worker, with its supervisor, and runs once an attempt."""
+"""A stage's command ends with its worker, with its supervisor, and runs once an attempt.
+
+Tests that kill the supervisor alone use `exec`: then the command itself is its child under every shell.
+"""
 
 import json
 import os
@@ -206,7 +209,7 @@ def test_an_attempt_that_has_ended_is_not_run_again(job, tmp_path):
 
 
 def test_an_attempt_that_began_and_did_not_end_is_not_run_again(job, supervisor, tmp_path):
-    given = job(f"echo ran >> {tmp_path}/times; sleep 60", attempt="first")
+    given = job(f"echo ran >> {tmp_path}/times; exec sleep 60", attempt="first")
     first = supervisor()
     send(first, given)
     while not (tmp_path / "times").exists():
@@ -231,7 +234,7 @@ def test_no_two_attempts_of_a_stage_run_at_once(job, supervisor, tmp_path):
 
 def test_the_token_stays_locked_as_long_as_a_process_of_the_command_lives(job, supervisor, tmp_path):
     process = supervisor()
-    child = send(process, job("sleep 60"))["pid"]
+    child = send(process, job("exec sleep 60"))["pid"]
     os.kill(process.pid, signal.SIGSTOP)
 
     assert not free(tmp_path / "token")
