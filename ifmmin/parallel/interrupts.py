@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _waiting: list[int] = []
@@ -30,6 +31,7 @@ def not_heard_by_children() -> Iterator[None]:
     A terminal sends Ctrl-C to all its processes. Children inherit the blocked signal. A half-started cluster
     could neither run nor be closed.
     """
+    resource_tracker.ensure_running()  # starting it would unblock SIGINT in the thread that starts the children
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         with deferred():
