@@ -41,6 +41,8 @@ def header(name):
     run = {"device": "cpu", "precision": "float32", "threads": 1}
     return {
         "system": name,
+        "fold": 1,
+        "seed": 0,
         "start": start,
         "build": build,
         "fit": {"epochs_constant": 3, "epochs_decay": 2, "batch": 8, "lr": 0.01, "threads": 1},

@@ -133,7 +133,7 @@ class Engine:
         self.optimiser = loop.adam(network, fit)
         self.order, self.masks = seeding.generator(0, "order"), seeding.generator(0, "masks")
         self.targets = {}
-        self.prepare_seconds = seconds(self.prepare, bench.corpus.y.device) * bench.per_train
+        self.prepare_seconds = seconds(self.precompute_targets, bench.corpus.y.device) * bench.per_train
 
     def precompute_targets(self):
         """What a system takes from the training utterances before its first step."""
@@ -185,7 +185,7 @@ def measured(name, known, bench, rate, *, repeats, precision):
     engine = Engine(network, fit, bench, precision)
     found = turns(repeats, device, slow.train, engine.train, slow.evaluate, engine.evaluate)
     plain_train, train, plain_test, test = np.array(found) * [bench.per_train, bench.per_train, 1, 1]
-    needed = [floor.flop(of) for of in (engine.prepare, engine.train, engine.evaluate)]
+    needed = [floor.flop(of) for of in (engine.precompute_targets, engine.train, engine.evaluate)]
     least = np.array(needed) * [bench.per_train, bench.per_train, 1] / rate / 1e9
     whole = engine.prepare_seconds + fit.epochs * (train + test)
     steps = np.ceil(bench.of_all["train"] / fit.batch)
@@ -232,7 +232,7 @@ def gemm_gflops(device):
 
 def startup_seconds():
     """CPU seconds until a training stage has its imports."""
-    code = "import sys; sys.path.insert(0,'stages'); import train, gc; gc.freeze()"
+    code = "import gc, stages.train; gc.freeze()"
     before = of_children()
     subprocess.run([sys.executable, "-c", code], cwd=project.ROOT, check=True)
     return of_children() - before

@@ -40,7 +40,12 @@ CHANGES: dict[str, dict[str, int]] = {
     "4 threads": {"threads": 4},
     "the seed": {"seed": 1},
 }
-ENVIRONMENT = {"IFMMIN_DEVICE": "cpu", "IFMMIN_PRECISION": "float32", "OMP_WAIT_POLICY": "passive"}
+ENVIRONMENT = {
+    "IFMMIN_DEVICE": "cpu",
+    "IFMMIN_PRECISION": "float32",
+    "OMP_WAIT_POLICY": "passive",
+    "PYTHONPATH": str(ROOT),
+}
 """Threads that wait asleep: on a busy machine the others would wait for them, awake."""
 HEAD = """| system | changed | numbers | weights, largest relative difference of a tensor | \
 logits, largest difference | predictions that differ |
@@ -110,8 +115,8 @@ def make(folder: Path, system: str, *, threads: int = 1, seed: int = 0) -> None:
     start = {"encoders": "made/encoders"} if kind else {}
     out = {"model": "made/model", "history": "made/history.csv"}
     stage(folder, "train", system, config=f"{system}.json", **fold, seed=seed, **start, **out)
-    out = {name: f"made/{name}" for name in ("predictions", "invariants", "gaps")}
-    stage(folder, "evaluate", system, **fold, model="made/model", seed=seed, **out)
+    out = {name: f"made/{name}" for name in ("predictions", "invariants", "missing-frames")}
+    stage(folder, "evaluate", system, params="params.yaml", **fold, model="made/model", seed=seed, **out)
 
 
 def difference(reference: Path, other: Path) -> Difference:

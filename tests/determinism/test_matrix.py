@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 def found(tmp_path_factory):
     """IF-MMIN, with its pretraining: what differs when nothing changes, the folder, the threads."""
     folder = tmp_path_factory.mktemp("matrix")
-    matrix.precompute_targets(folder, small=True)
+    matrix.prepare(folder, small=True)
     return dict(matrix.measure(folder, "if_mmin", ["nothing", "the folder", "2 threads"]))
 
 

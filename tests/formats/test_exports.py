@@ -137,7 +137,8 @@ def arguments(tmp_path):
             part = test[["utterance_id"]].assign(condition=c, label=test["label"], predicted=logits.argmax(1))
             parts.append(part.assign(**{f"logit_{of}": logits[:, k] for k, of in enumerate(CLASSES)}))
         predicted = pd.concat(parts, ignore_index=True)
-        predictions.write(tmp_path / "test.parquet", predicted, CLASSES, {})
+        run = {"system": name, "fold": 1, "seed": 0}
+        predictions.write(tmp_path / "test.parquet", predicted, CLASSES, run)
         tables.write_scores(tmp_path / "scores.csv", table1.scores({(name, 1, 0): predicted}, 4))
         names = {"model": "model.safetensors", "fold": "1.parquet", "scores": "scores.csv"}
         names |= {"features": "features", "predictions": "test.parquet"}
@@ -160,7 +161,7 @@ def test_the_script_exports_twice_the_same_bytes_which_are_all_that_one_needs(
     assert contents(tmp_path / "one").keys() == FILES
     logged = json.loads((tmp_path / "logs/export.json").read_text("utf-8"))["largest_difference"]
     assert 0 < logged < 1e-5
-    assert f"differ by {logged:.1e} at most" in done[1].stderr
+    assert f"differ by at most {logged:.1e}" in done[1].stderr
 
 
 @pytest.mark.slow

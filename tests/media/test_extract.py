@@ -66,7 +66,8 @@ def test_a_folder_of_recordings_becomes_a_pack_that_ingest_takes(ifmmin, own, st
     taken = stage("ingest", "--pack", "pack", "--out", "features")
 
     assert (done.code, done.stderr) == (0, "")
-    assert (taken.code, taken.stderr) == (0, "")
+    assert taken.code == 0, taken.stderr
+    assert "16 utterances, 4 classes" in taken.stderr
     index = pd.read_parquet(tmp_path / "features/index.parquet")
     table = pd.read_csv(own / "transcripts.csv").sort_values("utterance_id")
     assert list(index["utterance_id"]) == list(table["utterance_id"])
@@ -110,7 +111,8 @@ def test_the_iemocap_release_becomes_a_pack_that_ingest_and_split_take(ifmmin, s
     params = write_params(folds=[1, 2, 3, 4])
     split = stage("split", "--params", params, "--features", "features", "--out", "folds")
 
-    assert [(x.code, x.stderr) for x in (done, taken, split)] == [(0, "")] * 3
+    assert [x.code for x in (done, taken, split)] == [0, 0, 0], taken.stderr
+    assert "32 utterances, 4 classes" in taken.stderr
     corpus = json.loads((tmp_path / "features/corpus.json").read_text("utf-8"))
     assert (corpus["name"], corpus["iemocap"]) == ("IEMOCAP", True)
     for fold, speaker in ((1, "Ses01F"), (2, "Ses01M"), (3, "Ses02F"), (4, "Ses02M")):

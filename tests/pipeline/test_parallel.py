@@ -573,10 +573,10 @@ def test_workers_of_a_running_scheduler_and_of_a_file(new, tmp_path):
             "file": ["--scheduler-file", str(file)],
         }.items():
             project = new(name)
-            project.run(*RUN[:2], "--cold", *where)
+            project.run(*RUN[:4], "--cold", *where)
             assert made(project) == made(serial)
         alone = new("alone", **slowed())
-        driver = started(alone, *where, command=[*RUN[:2], "--cold"])
+        driver = started(alone, *where, command=[*RUN[:4], "--cold"])
         wait_for(lambda: len(training(alone)) > 2)
         driver.kill()
         driver.wait()
