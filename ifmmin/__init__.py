@@ -1,10 +1,10 @@
-"""IF-MMIN: emotion recognition when some of speech, face and words are missing.
+"""IF-MMIN: emotion recognition with missing modalities (acoustic, visual, textual).
 
     import ifmmin
     model = ifmmin.load("data/models/if_mmin")     # one file, or a folder of folds and seeds: an ensemble
     model.predict({"a": frames_a, "t": frames_t})
 
-The library is cut into rooms, each of which imports those below it only (pyproject.toml, importlinter):
+The library is divided into packages. Each imports only packages below it (pyproject.toml, importlinter):
 
     cli                       the command ifmmin
     deploy | report           models in use; figures, page and printed tables
@@ -22,7 +22,10 @@ from typing import TYPE_CHECKING
 
 if sys.version_info < (3, 11):  # noqa: UP036 - before anything is imported that an older Python cannot read
     version = ".".join(map(str, sys.version_info[:2]))
-    sys.exit("This is Python " + version + "; expected 3.11 or newer. Make the virtual environment with it.")
+    sys.exit(
+        "This is Python " + version + "; expected 3.11 or newer. "
+        "Create the virtual environment with Python 3.11 or newer."
+    )
 
 if TYPE_CHECKING:
     from ifmmin.deploy.api import Model
@@ -34,10 +37,11 @@ def load(*paths: "str | os.PathLike[str]") -> "Model":
     """Load a trained model, or several of one system as an ensemble.
 
     Args:
-        paths: model files (.safetensors), or folders of some, such as data/models/if_mmin or an export.
+        paths: model files (.safetensors), or folders of model files, for example data/models/if_mmin or an
+            export.
 
     Returns:
-        The model. It computes where IFMMIN_DEVICE says (default: a GPU where there is one).
+        The model. It runs on the device named by IFMMIN_DEVICE (default: a GPU if there is one).
 
     Raises:
         ifmmin.core.errors.UserError: if a path holds no model, or the models are of several systems.

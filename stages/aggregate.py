@@ -1,6 +1,7 @@
 """Reads params.yaml, the predictions and folds it lists, the features and the paper's Table 1.
 
-Writes Table 1 (data, Markdown, LaTeX), significance tests, confusions, recalls and scores of every run.
+Writes Table 1 (data, Markdown, LaTeX), significance tests, confusion matrices, class recalls and the scores
+of every run.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from ifmmin.settings import params
 
 INPUTS = ("--params", "--features", "--folds", "--predictions", "--paper")
 DATA = ("--scores", "--json", "--csv", "--significance", "--comparison", "--confusion", "--recalls", "--runs")
-PARAMS = ("folds", "seeds", "rows", "comparison")
+PARAMS = ("folds", "seeds", "rows", "names", "comparison")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -23,24 +24,26 @@ def main(argv: Sequence[str]) -> None:
     settings, corpus = params.read(args.params, *PARAMS), features.read_corpus(args.features)
     rows, compared = settings["rows"], settings["comparison"]
     others = [*compared["baselines"], *compared["ablations"]]
-    apart = [row for row in rows if row not in (compared["proposed"], *others)]
-    runs, made = predictions.read_all(args.predictions, product(rows, settings["folds"], settings["seeds"]))
+    references = [row for row in rows if row not in (compared["proposed"], *others)]
+    runs, run_metadata = predictions.read_all(
+        args.predictions, product(rows, settings["folds"], settings["seeds"])
+    )
     roles = {fold: folds.read(args.folds / f"{fold}.parquet") for fold in settings["folds"]}
     scores = table1.scores(runs, len(corpus["classes"]))
     table = marks.marked(table1.table(scores, rows), **compared)
     tests = significance.compared(scores, roles, proposed=compared["proposed"], others=others)
-    below = notes.below(table, corpus, made, tests, compared)
+    below = notes.below(table, corpus, run_metadata, tests, compared)
     tables.write_scores(args.scores, scores)
     tables.write_nested(args.json, table1.nested(table))
     tables.write_table(args.csv, significance.with_intervals(table, scores, roles))
-    tables.write_runs(args.runs, made)
+    tables.write_runs(args.runs, run_metadata)
     tables.write_significance(args.significance, tests)
     paper = published.read(args.paper)
     tables.write_comparison(args.comparison, paper_comparison.against_paper(table, paper, corpus))
     tables.write_confusions(args.confusion, table1.confusions(runs, corpus["classes"]))
     tables.write_recalls(args.recalls, table1.recalls(runs, corpus["classes"]))
-    printed.write_markdown(args.markdown, table, apart, below)
-    printed.write_latex(args.latex, table, apart, below)
+    printed.write_markdown(args.markdown, table, settings["names"], references, below)
+    printed.write_latex(args.latex, table, settings["names"], references, below)
 
 
 if __name__ == "__main__":

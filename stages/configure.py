@@ -10,13 +10,13 @@ from typing import Any
 
 from ifmmin.core import configs, entry
 from ifmmin.core.loading import load
-from ifmmin.settings import params, planning, schema
+from ifmmin.settings import params, preflight, schema
 
 SHARED = ("lambda1", "lambda2", "K", "M")
 CHECKED = ("corpus", "folds", "seeds", "rows", "split", "comparison")
 PARAMS = (*CHECKED, *SHARED, "systems", "pretrainings", "model", "pretrain", "train")
 Config = dict[str, dict[str, Any]]
-GIVEN = ("condition", "encoders", "n_classes", "sizes")
+NOT_FROM_PARAMS = ("condition", "encoders", "n_classes", "sizes")
 
 
 def accepts(module: ModuleType) -> list[str]:
@@ -25,7 +25,7 @@ def accepts(module: ModuleType) -> list[str]:
     They are its arguments without a default, except those set by the corpus and by pretraining.
     """
     parameters = inspect.signature(module.build).parameters.values()
-    return [p.name for p in parameters if p.default is p.empty and p.name not in GIVEN]
+    return [p.name for p in parameters if p.default is p.empty and p.name not in NOT_FROM_PARAMS]
 
 
 def system(kind: str, name: str) -> ModuleType:
@@ -75,7 +75,7 @@ def resolved(settings: Mapping[str, Any], where: object) -> Iterator[tuple[str, 
 def main(argv: Sequence[str]) -> None:
     args = entry.arguments(argv, __doc__, "--params", "--pipeline", "--out", "--checked")
     settings = params.read(args.params, *PARAMS)
-    if faults := planning.faults(settings, args.pipeline):
+    if faults := preflight.faults(settings, args.pipeline):
         raise params.ParamsError("\n".join(faults))
     for name, _, config in resolved(settings, args.params):
         configs.write(args.out / f"{name}.json", config)

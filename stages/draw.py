@@ -25,8 +25,8 @@ def main(argv: Sequence[str]) -> None:
     lines = figures.lines_3b(by_run, options["system"])
     curves.write(args.lines, lines)
     images.write(args.fig3b, figures.figure_3b(lines, options["system"]))
-    H_prime = invariants.read(args.invariants / options["system"] / f"{fold}-{seed}.parquet")
-    points = figures.points_3a(*H_prime, **options)
+    utterances, H_prime = invariants.read(args.invariants / options["system"] / f"{fold}-{seed}.parquet")
+    points = figures.points_3a(utterances, H_prime, **options)
     curves.write(args.points, points)
     images.write(args.fig3a, figures.figure_3a(points, f"{options['system']}, fold {fold}, seed {seed}"))
 

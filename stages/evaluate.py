@@ -19,7 +19,7 @@ OUTPUTS = ("--predictions", "--invariants", "--missing-frames")
 PARAMS = ("missing_rates",)
 
 
-def predicted(system: Any, corpus: batches.Corpus, precision: str) -> tuple[Any, Any]:  # noqa: ANN401 - scripts know no torch
+def predicted(system: Any, corpus: batches.Corpus, precision: str) -> tuple[Any, Any]:  # noqa: ANN401 - scripts do not import torch
     """Predict the test utterances in every condition: the table of predictions, and H'."""
     by_condition, _ = prediction.predict(system, corpus, "test", (*CONDITIONS, FULL), precision)
     return tabulation.tables(by_condition, corpus, "test")
@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     fold_and_seed = {"fold": folds.number(args.fold), "seed": args.seed}
     source = {"system": args.system, **fold_and_seed}
     tensors, header = weights.read(args.model, **source)
-    device, run = devices.settle(header["fit"]["threads"])
+    device, run = devices.configure(header["fit"]["threads"])
     seeding.start(seed := seeding.fold_seed(**fold_and_seed))
     fold, scaling = folds.read(args.fold), scalings.read(args.scaling)
     corpus = batches.corpus(*features.read(args.features), fold, scaling, device)
@@ -41,9 +41,9 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     dropped = {rate: dropping.drop_frames(corpus, "test", rate, seed) for rate in rates}
     with_missing_frames = {rate: predicted(system, dropped[rate], run["precision"])[0] for rate in rates}
 
-    made = {key: header[key] for key in ("pretrained", "collapsed")}
-    made |= {**source, "trained": header["run"], "evaluated": run}
-    predictions.write(args.predictions, table, corpus.classes, made)
+    run_metadata = {key: header[key] for key in ("pretrained", "collapsed")}
+    run_metadata |= {**source, "trained": header["run"], "evaluated": run}
+    predictions.write(args.predictions, table, corpus.classes, run_metadata)
     missing_frames.write(args.missing_frames, with_missing_frames, corpus.classes, source)
     invariants.write(args.invariants, table[["utterance_id", "condition"]].iloc[: len(H_prime)], H_prime)
     return run

@@ -1,4 +1,4 @@
-"""Reads a trained model, its fold and test predictions, data/features and the scores of all runs.
+"""Reads a trained model, its fold and test predictions, data/features, metrics/scores.csv and params.yaml.
 
 Writes a folder for the Hugging Face Hub: weights, ONNX, settings and model card.
 """
@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from ifmmin.core import entry
 from ifmmin.deploy import exporting
+from ifmmin.settings import params
 
-INPUTS = ("--model", "--fold", "--scores", "--features", "--predictions")
+INPUTS = ("--params", "--model", "--fold", "--scores", "--features", "--predictions")
+PARAMS = ("export",)
 
 
 def main(argv: Sequence[str]) -> dict[str, float]:
@@ -19,6 +21,7 @@ def main(argv: Sequence[str]) -> dict[str, float]:
         scores=args.scores,
         features_folder=args.features,
         predictions_file=args.predictions,
+        calibration_bins=params.read(args.params, *PARAMS)["export"]["calibration_bins"],
         out=args.out,
     )
     return {"largest_difference": difference}

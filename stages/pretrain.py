@@ -18,7 +18,7 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     args = entry.arguments(argv, __doc__, *INPUTS, "--encoders", "--history")
     config = configs.read(args.config)
     settings = loop.Settings(**config["fit"])
-    device, run = devices.settle(settings.threads)
+    device, run = devices.configure(settings.threads)
     source = {"fold": folds.number(args.fold), "seed": args.seed}
     seeding.start(seed := seeding.fold_seed(**source))
     fold, scaling = folds.read(args.fold), scalings.read(args.scaling)
@@ -27,7 +27,7 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     network = load("pretraining", args.kind).build(**arguments, **config["build"]).to(device)
     checkpoint = checkpoints.Checkpoint(
         f"pretrain-{args.kind}-{args.history.stem}",
-        {**entry.run_inputs(args, INPUTS), **run, "on": devices.model(device)},
+        {**entry.run_inputs(args, INPUTS), **run, "on": devices.device_name(device)},
     )
     options = {"seed": seed, "precision": run["precision"], "checkpoint": checkpoint}
     with entry.progress(f"pretrain {args.kind} {args.history.stem}", settings.epochs) as on_epoch:

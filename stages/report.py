@@ -30,13 +30,13 @@ def main(argv: Sequence[str]) -> None:
     }
     below = notes.below(contents["table"], corpus, runs, contents["significance"], settings["comparison"])
     facts = {
-        "preset (of what it sets)": presets.describe(settings, args.presets),
+        "preset (compared on the keys it sets)": presets.describe(settings, args.presets),
         **{key: page.plain(settings[key]) for key in ("lambda1", "lambda2", "folds", "seeds")},
-        "device and precision": page.plain(table1.made_on(runs)),
+        "device and precision": page.plain(table1.devices_and_precisions(runs)),
         "versions": page.plain(page.pinned(args.requirements.read_text("utf-8"))),
     }
     specifications = charts.specifications(
-        contents, systems=settings["rows"], drawn=settings["figures"]["system"]
+        contents, systems=settings["rows"], figure_system=settings["figures"]["system"]
     )
     context = {"corpus": corpus, "below": below, "facts": facts, "compared": settings["comparison"]}
     html = page.html(contents, specifications, **context, params=dict(presets.flat(settings)))

@@ -1,6 +1,6 @@
 """Reads params.yaml, data/features, and the predictions it lists, with and without missing frames.
 
-Writes WA and UA against the rate of missing modalities and of missing frames, as a table and a figure.
+Writes WA and UA as a function of the rate of missing modalities and frames, as a table and a figure.
 """
 
 from collections.abc import Sequence

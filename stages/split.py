@@ -1,4 +1,7 @@
-"""Reads data/features and params.yaml (folds, split). Writes the roles and acoustic scaling of each fold."""
+"""Reads data/features and params.yaml (folds, split).
+
+Writes the train, validation and test roles and the acoustic scaling of each fold.
+"""
 
 from collections.abc import Sequence
 

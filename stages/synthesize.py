@@ -19,7 +19,7 @@ def main(argv: Sequence[str]) -> None:
         len(synthesis.PROPORTIONS),
     )
     description = {
-        "name": "embedded corpus",
+        "name": "synthetic corpus",
         "classes": list(raw.IEMOCAP_CLASSES),
         "synthetic": True,
         "extractors": dict.fromkeys(MODALITIES, synthesis.GENERATOR),

@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     args = entry.arguments(argv, __doc__, *INPUTS, "--model", "--history")
     config = configs.read(args.config)
     settings = loop.Settings(**config["fit"])
-    device, run = devices.settle(settings.threads)
+    device, run = devices.configure(settings.threads)
     source = {"fold": folds.number(args.fold), "seed": args.seed}
     seeding.start(seed := seeding.fold_seed(**source))
     fold, scaling = folds.read(args.fold), scalings.read(args.scaling)
@@ -55,7 +55,7 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     arguments = {"start": {**start, "n_classes": len(corpus.classes)}, "build": config["build"]}
     system = systems.build(args.system, **arguments, pretrained=tensors).to(device)
     name, key = f"train {args.system} {args.history.stem}", {**entry.run_inputs(args, INPUTS), **run}
-    checkpoint = checkpoints.Checkpoint(name.replace(" ", "-"), {**key, "on": devices.model(device)})
+    checkpoint = checkpoints.Checkpoint(name.replace(" ", "-"), {**key, "on": devices.device_name(device)})
     options = {"seed": seed, "precision": run["precision"], "checkpoint": checkpoint}
     with entry.progress(name, settings.epochs) as on_epoch:
         fitted = loop.fit(system, corpus, settings, **options, on_epoch=on_epoch)

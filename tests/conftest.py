@@ -1,4 +1,4 @@
-"""A pack in the MMIN layout, small enough to be made anew for each test, and ways to run stages on it."""
+"""A small pack in the MMIN layout, made for each test, and fixtures that run stages on it."""
 
 import os
 import subprocess
@@ -28,19 +28,19 @@ SPLITS = {"trn": "train", "val": "validation", "tst": "test"}
 
 torch.set_num_threads(1)
 
-# The same examples each time, here and in CI; `--hypothesis-profile default` draws others.
+# The same examples in every run, here and in CI; `--hypothesis-profile default` draws new ones.
 hypothesis_settings.register_profile("same", derandomize=True, database=None, deadline=None)
 hypothesis_settings.load_profile("same")
 
-needs_bf16 = pytest.mark.skipif(not has_bf16(), reason="this processor has no instructions for bf16")
+needs_bf16 = pytest.mark.skipif(not has_bf16(), reason="this processor has no bf16 instructions")
 
 
 @dataclass
 class Pack:
-    """A pack in memory. A test changes what it likes, then writes; or writes, then changes the files.
+    """A pack in memory. A test changes it and writes it, or writes it and changes the files.
 
     Attributes:
-        folder: where it is written.
+        folder: where to write it.
         labels: class index by utterance id.
         x: modality to utterance id to frames, padding included.
         folds: fold to split (trn, val, tst) to utterance ids.
@@ -55,7 +55,7 @@ class Pack:
 
     @property
     def ids(self):
-        """Its utterances, sorted."""
+        """Its utterance ids, sorted."""
         return sorted(self.labels)
 
     def file(self, m):
@@ -67,11 +67,11 @@ class Pack:
         return self.folder / "target" / str(fold) / name
 
     def one_hot(self, ids):
-        """Labels of utterances as the pack has them."""
+        """One-hot labels of utterances, as the pack stores them."""
         return np.eye(self.n_classes)[[self.labels[i] for i in ids]]
 
     def write(self):
-        """Write it, over what is there."""
+        """Write the pack, replacing what is there."""
         for m, arrays in self.x.items():
             self.file(m).parent.mkdir(parents=True, exist_ok=True)
             with h5py.File(self.file(m), "w") as file:
@@ -85,15 +85,15 @@ class Pack:
         return self
 
     def open(self, m):
-        """Open a written file of features to change it."""
+        """Open a written feature file for changes."""
         return h5py.File(self.file(m), "r+")
 
 
 def make_pack(folder):
-    """Two sessions of two speakers, each with every class once, in four folds by IEMOCAP's rule.
+    """Two sessions of two speakers with one utterance per class, in four folds by IEMOCAP's rule.
 
-    An utterance's frames are its number plus a tenth of the frame's number, so that each is known and none is
-    zero; v and t end in zero rows up to the longest.
+    A frame is the number of its utterance plus a tenth of its own number plus a hundredth of the column:
+    every value is known, and none is zero. Modalities v and t are padded with zero rows.
     """
     labels, x = {}, {m: {} for m in FILES}
     for s, speaker in enumerate(("Ses01F", "Ses01M", "Ses02F", "Ses02M")):
@@ -123,7 +123,7 @@ def make_pack(folder):
 
 
 def speaker_of(utterance_id):
-    """Join session and the letter of the last part: Ses02F_impro01_M000 is Ses02M."""
+    """The session and the letter of the last part: Ses02M for Ses02F_impro01_M000."""
     return utterance_id[:5] + utterance_id.split("_")[-1][0]
 
 
@@ -134,7 +134,7 @@ def pack(tmp_path):
 
 @dataclass
 class Stage:
-    """How a stage ended."""
+    """Exit status and error output of a stage."""
 
     code: int
     stderr: str
@@ -142,12 +142,12 @@ class Stage:
 
 @pytest.fixture
 def stage(tmp_path):
-    """Give a function that runs a stage script with arguments, in a process of its own, in tmp_path."""
+    """A function that runs a stage script with arguments, as a new process in tmp_path."""
 
     def run(script, *arguments, module=None):
-        called = [module, script] if module else [f"stages.{script}"]
+        target = [module, script] if module else [f"stages.{script}"]
         done = subprocess.run(
-            [sys.executable, "-m", *called, *map(str, arguments)],
+            [sys.executable, "-m", *target, *map(str, arguments)],
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -161,19 +161,19 @@ def stage(tmp_path):
 
 @pytest.fixture
 def ifmmin(stage):
-    """Give a function that runs a verb of the command with arguments, as `stage` runs a stage."""
+    """A function that runs `ifmmin VERB ...` as `stage` runs a stage."""
     return partial(stage, module="ifmmin")
 
 
 @pytest.fixture
 def settings():
-    """The repository's params.yaml as plain values, to be changed."""
+    """The repository's params.yaml as plain values that a test may change."""
     return yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
 
 
 @pytest.fixture
 def write_params(settings, tmp_path):
-    """Write params.yaml into tmp_path, with some values replaced, and give its path."""
+    """A function that writes params.yaml into tmp_path with some values replaced, and returns its path."""
 
     def write(**changes):
         path = tmp_path / "params.yaml"
@@ -194,7 +194,7 @@ ENCODERS = {
     "invariance_activation": "leaky_relu",
     "invariance_dropout": 0.0,
 }
-"""Settings of small encoders for features of the pack's sizes."""
+"""Settings of small encoders for the pack's feature sizes."""
 
 SYSTEM = {
     "n_classes": 4,
@@ -214,7 +214,7 @@ SYSTEM = {
 
 @pytest.fixture
 def new_encoders():
-    """Build small encoders from a seed, with some settings replaced."""
+    """A function that builds small encoders from a seed, with some settings replaced."""
 
     def build(seed=0, **changes):
         torch.manual_seed(seed)
@@ -225,7 +225,7 @@ def new_encoders():
 
 @pytest.fixture
 def new_system(new_encoders):
-    """Build a small system by name from a seed, with some settings replaced; None takes a setting away."""
+    """A function that builds a small system by name and seed; changes replace settings, None removes one."""
 
     def build(name="if_mmin", seed=0, **changes):
         values = {key: value for key, value in {**SYSTEM, **changes}.items() if value is not None}
@@ -235,7 +235,7 @@ def new_system(new_encoders):
 
 
 def draw_sequences(lengths, size, draw):
-    """Sequences of the given lengths, of standard normal frames."""
+    """Sequences of these lengths with standard normal frames."""
     lengths = torch.as_tensor(lengths)
     frames = torch.randn(int(lengths.sum()), size, generator=draw)
     return Sequences(frames, torch.cumsum(lengths, 0) - lengths, lengths)
@@ -243,9 +243,9 @@ def draw_sequences(lengths, size, draw):
 
 @pytest.fixture
 def draw_x():
-    """Draw n utterances of unequal lengths, of the pack's sizes."""
+    """A function that draws n utterances of unequal lengths with the pack's feature sizes."""
 
-    def drawn(n, seed=0):
+    def draw_utterances(n, seed=0):
         draw = torch.Generator().manual_seed(seed)
         longest = {"a": 9, "v": 6, "t": 5}
         return {
@@ -253,12 +253,12 @@ def draw_x():
             for m in "avt"
         }
 
-    return drawn
+    return draw_utterances
 
 
 @pytest.fixture
 def corpus(draw_x):
-    """60 utterances of four classes, each with frames of another mean: 36 train, 12 validate, 12 test."""
+    """60 utterances of four classes whose frames differ in mean: 36 train, 12 validation, 12 test."""
     x, y = draw_x(60), torch.arange(60) % 4
     for m in "avt":
         means = torch.randn(4, SIZES[m], generator=torch.Generator().manual_seed(SIZES[m]))

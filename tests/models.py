@@ -1,4 +1,4 @@
-"""Trained models as the stage train leaves them, small and with random weights, one of each system."""
+"""A small model of each system with random weights, in the form that the stage train writes."""
 
 import torch
 
@@ -31,12 +31,12 @@ SCALING = {"mean": [5.0, 1.0, 2.0, -30.0, 0.0], "std": [1.0, 4.0, 0.5, 20.0, 3.0
 
 
 def known(name):
-    """Conditions that a system knows."""
+    """Conditions that a system predicts."""
     return CONDITIONS if name in PER_CONDITION else (*CONDITIONS, FULL)
 
 
 def header(name):
-    """The header of its file."""
+    """The header of the model file."""
     start, build = STARTS[name]
     run = {"device": "cpu", "precision": "float32", "threads": 1}
     return {
@@ -51,10 +51,7 @@ def header(name):
         "collapsed": [],
         "corpus": {"name": "a corpus", "classes": CLASSES, "synthetic": False, "iemocap": False},
         "scaling": SCALING,
-        "calibration": {
-            c: {"temperature": 0.7 + n / 4, "ece_before": 0.2 + n / 100, "ece_after": 0.1 + n / 100}
-            for n, c in enumerate(known(name))
-        },
+        "calibration": {c: {"temperature": 0.7 + n / 4} for n, c in enumerate(known(name))},
     }
 
 

@@ -24,7 +24,7 @@ from ifmmin.results.table1 import Runs
 from ifmmin.settings.presets import flat
 
 WORKSPACE = "workspace"
-MAKERS = ("split", "configure")
+PREDICTION_STAGES = ("split", "configure")
 """Stages whose params determine the predictions."""
 REMEDY = "Run dvc pull, or dvc repro, at that revision."
 
@@ -58,7 +58,9 @@ class Revision:
     def _check(self) -> None:
         """Check that the results were made with this revision's params.yaml."""
         lock = self._yaml("dvc.lock")["stages"]
-        by_stage = [lock.get(stage, {}).get("params", {}).get("params.yaml", {}) for stage in MAKERS]
+        by_stage = [
+            lock.get(stage, {}).get("params", {}).get("params.yaml", {}) for stage in PREDICTION_STAGES
+        ]
         recorded = {key: value for params in by_stage for key, value in params.items()}
         current = {key: self.params.get(key) for key in recorded}
         for key, (now, then) in experiment_diff.changed(dict(flat(current)), dict(flat(recorded))).items():

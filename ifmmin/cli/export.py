@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from ifmmin.cli import project
 from ifmmin.core.errors import UserError
 from ifmmin.deploy import exporting
+from ifmmin.settings import params
 from ifmmin.training import weights
 
 
@@ -21,7 +22,7 @@ def main(args: argparse.Namespace) -> None:
     if None in source:
         raise UserError(
             f"{args.model}: does not state its system, fold and seed; expected a model trained by this "
-            "pipeline. Name a file in data/models."
+            "pipeline. Pass a file in data/models."
         )
     paths = _paths(root, *map(str, source))
     exporting.export(
@@ -30,6 +31,7 @@ def main(args: argparse.Namespace) -> None:
         scores=paths["--scores"],
         features_folder=paths["--features"],
         predictions_file=paths["--predictions"],
+        calibration_bins=params.read(paths["--params"], "export")["export"]["calibration_bins"],
         out=args.out,
     )
 

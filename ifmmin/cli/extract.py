@@ -22,7 +22,7 @@ def check(out: Path) -> None:
         UserError: if it is a file, or a folder that is not empty.
     """
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise UserError(f"{out}: exists; expected the name of a new folder. Name another, or delete it.")
+        raise UserError(f"{out}: exists; expected a new or empty folder. Pass another, or delete it.")
 
 
 def targets(clips: Sequence[Clip]) -> target_files.Targets | None:
@@ -44,7 +44,7 @@ def main(args: argparse.Namespace) -> None:
         else:
             clips = transcripts.read(args.transcripts, args.audio, args.video)
         labelled = targets(clips)
-        extractors = extracting.made(clips, encoder=args.encoder, visual=args.visual)
+        extractors = extracting.build_extractors(clips, encoder=args.encoder, visual=args.visual)
         description: dict[str, object] = {"extractors": extracting.names(extractors)}
         if labelled:
             target_files.write(folder, labelled)

@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # exit silently on Ctrl-C while libraries load
     args = options.read(sys.argv[1:] if argv is None else argv)
     if args.verb == "run":
-        interrupts.hear()
+        interrupts.install_handlers()
     entry.run(lambda _: _call(args), args.verb)
 
 

@@ -51,7 +51,7 @@ def _run(parser: argparse.ArgumentParser) -> None:
     cluster.add_argument(
         "--slurm", type=Path, metavar="FILE", help="YAML file with arguments of dask_jobqueue.SLURMCluster"
     )
-    parser.add_argument("--per-gpu", type=int, help="number of trainings that share a GPU (default: 1)")
+    parser.add_argument("--per-gpu", type=int, help="number of training runs that share a GPU (default: 1)")
     parser.add_argument(
         "--keep-going", action="store_true", help="after a failure, run all stages that do not depend on it"
     )
@@ -165,6 +165,6 @@ def _check_run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> Non
         parser.error("-j is for workers that this command starts; a running scheduler has its own")
     if args.per_gpu and (args.address or args.scheduler_file or args.slurm):
         parser.error("--per-gpu is for this machine; start other workers with --resources GPU=N")
-    for name in ("scheduler_file", "slurm"):  # relative to the folder of the call
+    for name in ("scheduler_file", "slurm"):  # relative to the current working directory
         if path := getattr(args, name):
             setattr(args, name, path.resolve())

@@ -34,7 +34,7 @@ def main(args: argparse.Namespace) -> dict[str, Any]:
     """Predict, print the first predictions, and write all of them."""
     if args.out:
         emotions.check(args.out)
-    _, run = devices.settle(inference.batches_at_once())
+    _, run = devices.configure(inference.batches_at_once())
     model = api.load(*args.model)
     start = time.perf_counter()
     options = {"condition": args.condition, "any_extractor": args.any_extractor}
@@ -47,5 +47,6 @@ def main(args: argparse.Namespace) -> dict[str, Any]:
     sys.stdout.write(emotions.text(table, SHOWN) + "\n")
     if args.out:
         emotions.write(args.out, table)
-    entry.log.info("%d utterances, %.0f a second", len(table), len(table) / seconds)
-    return {**run, "utterances": len(table), "utterances_per_second": round(len(table) / seconds, 1)}
+    n, per_second = len(table), len(table) / seconds
+    entry.log.info("%d %s, %.0f per second", n, "utterance" if n == 1 else "utterances", per_second)
+    return {**run, "utterances": n, "utterances_per_second": round(per_second, 1)}

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from ifmmin.core.errors import UserError
 
-MARKS = ("dvc.yaml", "params.yaml")
+PROJECT_FILES = ("dvc.yaml", "params.yaml")
 """Files that identify a project."""
 
 CONFLICT = ("<<<<<<<", ">>>>>>>")
 """Prefixes of git's conflict markers."""
 
-DIFFER = "dvc.lock differs from the commit. If you changed nothing: see README.md, Another machine."
+DIFFER = 'dvc.lock differs from the commit. If you changed nothing, see "Another machine" in README.md.'
 """Hint for when `results_differ` is true."""
 
 
@@ -19,7 +19,7 @@ def find() -> Path | None:
     """Return the folder of the project; None if there is none here or above."""
     here = Path.cwd()
     for folder in (here, *here.parents):
-        if all((folder / name).is_file() for name in MARKS):
+        if all((folder / name).is_file() for name in PROJECT_FILES):
             return folder
     return None
 
@@ -33,8 +33,8 @@ def root() -> Path:
     folder = find()
     if folder is None:
         raise UserError(
-            f"{Path.cwd()}: is in no project; expected {' and '.join(MARKS)} in this folder or above. Go to "
-            "your clone of the repository."
+            f"{Path.cwd()}: is not inside a project; expected {' and '.join(PROJECT_FILES)} in this folder "
+            "or above. Go to your clone of the repository."
         )
     return folder
 
@@ -43,16 +43,16 @@ def check_merged(folder: Path) -> None:
     """Check params.yaml, dvc.yaml and dvc.lock for conflict markers of a merge.
 
     Raises:
-        UserError: if a file has some; the message explains how to resolve them.
+        UserError: if a file has conflict markers; the message explains how to resolve them.
     """
-    for name in (*MARKS, "dvc.lock"):
+    for name in (*PROJECT_FILES, "dvc.lock"):
         path = folder / name
         lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
         if any(line.startswith(CONFLICT) for line in lines):
             raise UserError(
-                f"{name}: holds the conflict markers of a merge; expected one side. Resolve params.yaml, "
-                "take one side of the results (git checkout --ours dvc.lock metrics), and run again: results "
-                "of both sides come from the cache."
+                f"{name}: has unresolved merge conflicts; expected a file without conflict markers. Resolve "
+                "params.yaml, take one side of the results (git checkout --ours dvc.lock metrics), and run "
+                "again: results of both sides come from the cache."
             )
 
 

@@ -13,17 +13,17 @@ from ifmmin.core import entry
 from ifmmin.core.errors import UserError
 from ifmmin.parallel import clusters, locks, options
 from ifmmin.parallel.display import Display
-from ifmmin.parallel.driving import Driver, Estimates, rehearsed
+from ifmmin.parallel.driving import Driver, Estimates, dry_run
 from ifmmin.parallel.workspace import Workspace
-from ifmmin.settings import params, planning
+from ifmmin.settings import params, preflight
 
 
-def entered() -> dict[str, Any]:
+def enter_project() -> dict[str, Any]:
     """Change to the project's folder, which also receives the record of this run, and read params.yaml."""
     os.chdir(root := project.root())
     os.environ[entry.ROOT] = str(root)
     project.check_merged(root)
-    return params.read(Path("params.yaml"), *planning.PARAMS, "pretrain", "train")
+    return params.read(Path("params.yaml"), *preflight.PARAMS, "pretrain", "train")
 
 
 def run(driver: Driver, display: Display, targets: Sequence[str]) -> None:
@@ -32,7 +32,9 @@ def run(driver: Driver, display: Display, targets: Sequence[str]) -> None:
         with display:
             driver.run(targets)
     except KeyboardInterrupt:
-        display.say(f"interrupted: {display.summary(driver)}. The same command goes on from there.", "bold")
+        display.say(
+            f"interrupted: {display.summary(driver)}. Run the same command again to continue.", "bold"
+        )
         raise
     display.table(driver)
     if project.results_differ(Path.cwd()):
@@ -41,23 +43,23 @@ def run(driver: Driver, display: Display, targets: Sequence[str]) -> None:
 
 def main(args: argparse.Namespace) -> dict[str, Any]:
     """Run the targets, or print the stages that would run."""
-    settings = entered()
+    settings = enter_project()
     threads = max(settings[group]["threads"] for group in ("pretrain", "train"))
     workspace = Workspace(threads)
-    planning.check(settings, Path("dvc.yaml"), workspace.needed(args.targets))
+    preflight.check(settings, Path("dvc.yaml"), workspace.needed(args.targets))
     if args.dry:
-        sys.stdout.writelines(f"{line}\n" for line in rehearsed(workspace, args.targets))
+        sys.stdout.writelines(f"{line}\n" for line in dry_run(workspace, args.targets))
         return {}
     display = Display(workspace.logs)
     workers = clusters.Workers(
         partial(options.client, args, threads, display.say, workspace.logs), warm=not args.cold
     )
     driver = Driver(workspace, workers, display, Estimates(workspace.logs), keep_going=args.keep_going)
-    with locks.alone(workspace.tmp / "run.lock"), workers:
-        workspace.forget()
+    with locks.driver_lock(workspace.tmp / "run.lock"), workers:
+        workspace.release_stale_locks()
         run(driver, display, args.targets)
-        facts = {"workers": workers.threads(), "threads": threads, "warm": not args.cold}
-    if failed := [name for name, fate in driver.fates.items() if fate == "failed"]:
+        facts = {"workers": workers.capacity(), "threads": threads, "warm": not args.cold}
+    if failed := [name for name, outcome in driver.outcomes.items() if outcome == "failed"]:
         raise UserError(
             f"{len(failed)} of {driver.total} stages failed: {', '.join(failed)}. See {workspace.logs}."
         )

@@ -9,22 +9,22 @@ from types import ModuleType
 from ifmmin.core.errors import UserError
 
 
-def load(room: str, name: str) -> ModuleType:
+def load(package: str, name: str) -> ModuleType:
     """Import a module from a subpackage of ifmmin.
 
     Args:
-        room: name of the subpackage, systems or pretraining.
+        package: name of the subpackage, systems or pretraining.
         name: file name without suffix.
 
     Raises:
         UserError: if the module does not exist.
     """
-    path = f"ifmmin.{room}.{name}"
+    path = f"ifmmin.{package}.{name}"
     try:
         return importlib.import_module(path)
     except ModuleNotFoundError as error:
         if error.name != path:
             raise
         raise UserError(
-            f"{name!r} has no file; expected ifmmin/{room}/{name}.py. Check the name in params.yaml."
+            f"{name!r} has no file; expected ifmmin/{package}/{name}.py. Check the name in params.yaml."
         ) from error

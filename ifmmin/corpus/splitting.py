@@ -133,8 +133,8 @@ def plan(
         requested,
         errors,
         [
-            f"fold {fold}: the pack's target files test other utterances than the rule, which is used; "
-            "to use the target files, set split.folds_from to pack in params.yaml."
+            f"fold {fold}: the test set in the pack's target files differs from that of the rule. The rule "
+            "is used; to use the target files, set split.folds_from to pack in params.yaml."
             for fold in differing_folds(requested, pack_folds)
         ],
     )

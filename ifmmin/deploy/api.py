@@ -134,7 +134,7 @@ class Model:
 
         threads, precision = inference.batches_at_once(), devices.precision()
         with seeding.deterministic():
-            parts = inference.side_by_side(self._members, checked(), condition, precision, threads)
+            parts = inference.predict_in_parallel(self._members, checked(), condition, precision, threads)
             table = pd.concat(parts, ignore_index=True)
         if not mismatches:
             return table

@@ -11,9 +11,9 @@ import yaml
 
 from ifmmin.core.errors import UserError
 from ifmmin.core.terms import AVERAGE, CONDITIONS, FULL, LOGIT, ROLES, braces, logit_columns
-from ifmmin.deploy.export_settings import given, sizes
+from ifmmin.deploy.export_settings import scaling_and_temperatures, sizes
+from ifmmin.evaluation import calibration_error
 from ifmmin.results import table1
-from ifmmin.training import calibration
 
 TEMPLATE = "card.md.jinja"
 METRIC = {"wa": ("accuracy", "WA"), "ua": ("recall", "UA (mean recall of the classes)")}
@@ -21,7 +21,12 @@ METRIC = {"wa": ("accuracy", "WA"), "ua": ("recall", "UA (mean recall of the cla
 
 
 def text(
-    header: Mapping[str, Any], *, fold: pd.DataFrame, scores: pd.DataFrame, predictions: pd.DataFrame
+    header: Mapping[str, Any],
+    *,
+    fold: pd.DataFrame,
+    scores: pd.DataFrame,
+    predictions: pd.DataFrame,
+    calibration_bins: int,
 ) -> str:
     """Write the card.
 
@@ -30,6 +35,7 @@ def text(
         fold: utterance_id, speaker and role of every utterance in the model's fold.
         scores: metrics/scores.csv, scores of every run of every system.
         predictions: the model's predictions for its test utterances.
+        calibration_bins: number of bins of the expected calibration error.
 
     Returns:
         Markdown with a YAML front matter.
@@ -41,8 +47,7 @@ def text(
     name, corpus = header["system"], header["corpus"]
     own = table1.score(predictions, len(corpus["classes"])).set_index("condition")
     spread = table1.table(scores[scores["system"] == name], [name]).set_index("condition")
-    known = given(header)["temperatures"]
-    measured = calibration.measure(predictions, known)
+    known = scaling_and_temperatures(header)["temperatures"]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=jinja2.select_autoescape(["html"]),
@@ -62,7 +67,8 @@ def text(
         apart=not fold.groupby("speaker")["role"].nunique().gt(1).any(),
         runs=spread.loc[AVERAGE].to_dict(),
         rows=[(c, own.loc[c].to_dict(), spread.loc[c].to_dict()) for c in (AVERAGE, *known)],
-        calibrated=[(c, header["calibration"][c], measured[c]) for c in known],
+        calibration_bins=calibration_bins,
+        calibrated=calibration_error.measure(predictions, known, calibration_bins),
         licence=licence(corpus),
     )
 

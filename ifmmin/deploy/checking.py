@@ -52,16 +52,16 @@ def utterances(
     corpus_sizes = {m: frames[m].shape[1] for m in MODALITIES}
     if corpus_sizes != sizes:
         raise UserError(
-            f"features: sizes are {corpus_sizes}; expected {dict(sizes)}, as the model was trained on. "
-            "Name the features of its corpus."
+            f"features: sizes are {corpus_sizes}; expected {dict(sizes)}, as in the training data. "
+            "Pass the features of the corpus that the model was trained on."
         )
     rows = np.linspace(0, len(index) - 1, UTTERANCES).astype(np.int64)
-    most = np.array([n + 1 if n < CUT else np.iinfo(np.int64).max for n in range(UTTERANCES)])
+    max_lengths = np.array([n + 1 if n < CUT else np.iinfo(np.int64).max for n in range(UTTERANCES)])
     taken: dict[str, list[NDArray[np.float32]]] = {}
     for m in MODALITIES:
         first = index[f"{m}_offset"].to_numpy()[rows]
         lengths = np.clip(
-            index[f"{m}_length"].to_numpy()[rows], 1, most
+            index[f"{m}_length"].to_numpy()[rows], 1, max_lengths
         )  # 0: missing, one zero frame is kept
         taken[m] = [np.array(frames[m][start : start + T]) for start, T in zip(first, lengths, strict=True)]
     return taken

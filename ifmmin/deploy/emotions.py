@@ -6,7 +6,8 @@
     condition      the modalities used: a, v, t, av, at, vt or avt
     emotion        text, the class with the largest probability
     p_<class>      float64 in [0, 1], one column for each class; their sum is 1
-    warning        text, only if another extractor made the features: which
+    warning        text, which other extractor was used; the column is absent if the extractors match those
+                   of the training data
 
 One row for each utterance, sorted by its id. Written by predict.
 """
@@ -26,12 +27,11 @@ def check(path: Path) -> None:
     """Check the file format of an output path before any work is done.
 
     Raises:
-        ArtifactError: if the ending is not supported.
+        ArtifactError: if the file name extension is not supported.
     """
     if path.suffix not in FORMATS:
-        raise ArtifactError(
-            f"{path}: ends in {path.suffix or 'nothing'}; expected {' or '.join(FORMATS)}. Rename it."
-        )
+        actual = f"file name extension is {path.suffix}" if path.suffix else "has no file name extension"
+        raise ArtifactError(f"{path}: {actual}; expected {' or '.join(FORMATS)}. Rename it.")
 
 
 def write(path: Path, emotions: pd.DataFrame) -> None:
@@ -53,10 +53,10 @@ def write(path: Path, emotions: pd.DataFrame) -> None:
     write_parquet(path, emotions, schema)
 
 
-def text(emotions: pd.DataFrame, most: int) -> str:
-    """Format the first `most` rows for printing, with probabilities in percent."""
-    first = emotions.iloc[:most]
+def text(emotions: pd.DataFrame, limit: int) -> str:
+    """Format the first `limit` rows for printing, with probabilities in percent."""
+    first = emotions.iloc[:limit]
     percent = (first.loc[:, first.columns.str.startswith("p_")] * 100).round(1).astype(str) + " %"
     shown = first.assign(**percent).rename(columns=lambda name: str(name).removeprefix("p_"))
-    more = f"\n... and {len(emotions) - most} more" if len(emotions) > most else ""
+    more = f"\n... and {len(emotions) - limit} more" if len(emotions) > limit else ""
     return shown.to_string(index=False) + more

@@ -6,16 +6,16 @@ from typing import Any
 from ifmmin.core.errors import UserError
 from ifmmin.core.terms import CONDITIONS, FULL, MODALITIES
 
-SELF_CONTAINED = ("corpus", "scaling", "calibration")
+REQUIRED_KEYS = ("corpus", "scaling", "calibration")
 
 NOTE = (
-    "Inputs are unscaled: a, acoustic frames, is scaled by mean and std inside the model (units of the "
-    "extractor; (x - mean) / std in float32), v and t are read as they are. Frames and tokens in order, "
-    "zeros at the end of v and t cut off."
+    "Pass unscaled features, in the units of the extractor. The model standardises acoustic frames (a) as "
+    "(x - mean) / std in float32; it uses v and t unchanged. Keep frames and tokens in order, and cut "
+    "trailing all-zero rows of v and t."
 )
 
 
-def given(header: Mapping[str, Any]) -> dict[str, Any]:
+def scaling_and_temperatures(header: Mapping[str, Any]) -> dict[str, Any]:
     """Return the scaling and temperatures of the graph.
 
     Args:
@@ -28,7 +28,7 @@ def given(header: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: if the header lacks one of them.
     """
-    absent = [key for key in SELF_CONTAINED if key not in header]
+    absent = [key for key in REQUIRED_KEYS if key not in header]
     if absent:
         raise UserError(
             f"the model's header has no {', '.join(absent)}; expected the current format. Rerun train."
@@ -53,7 +53,7 @@ def config(header: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "model_type": "if-mmin",
         **{key: header[key] for key in ("system", "start", "build", "calibration")},
-        "conditions": list(given(header)["temperatures"]),
+        "conditions": list(scaling_and_temperatures(header)["temperatures"]),
         "id2label": {str(i): name for i, name in enumerate(classes)},
         "label2id": {name: i for i, name in enumerate(classes)},
         "extractors": header["corpus"].get("extractors", {}),

@@ -19,7 +19,14 @@ log = logging.getLogger("ifmmin")
 
 
 def export(
-    model: Path, *, fold: Path, scores: Path, features_folder: Path, predictions_file: Path, out: Path
+    model: Path,
+    *,
+    fold: Path,
+    scores: Path,
+    features_folder: Path,
+    predictions_file: Path,
+    calibration_bins: int,
+    out: Path,
 ) -> float:
     """Export a model after checking that ONNX and torch agree on utterances of the corpus.
 
@@ -29,6 +36,7 @@ def export(
         scores: scores of all runs (results/tables.py).
         features_folder: features of the corpus.
         predictions_file: test predictions of the model.
+        calibration_bins: number of bins of the expected calibration error on the model card.
         out: folder to write; replaces an existing export.
 
     Returns:
@@ -38,7 +46,7 @@ def export(
         UserError: if the files belong to different models, or ONNX and torch differ by more than allowed.
     """
     tensors, header = weights.read(model, fold=folds.number(fold))
-    sizes, settings = export_settings.sizes(header), export_settings.given(header)
+    sizes, settings = export_settings.sizes(header), export_settings.scaling_and_temperatures(header)
     system = systems.restore(str(model), tensors, header)
     onnx = graph.traced(system, sizes=sizes, **settings)
     index, frames, _ = features.read(features_folder)
@@ -56,6 +64,7 @@ def export(
             fold=folds.read(fold).merge(index, on="utterance_id"),
             scores=tables.read(scores, "scores"),
             predictions=_predicted(predictions_file, header),
+            calibration_bins=calibration_bins,
         ),
         licence=card.licence(header["corpus"]),
     )

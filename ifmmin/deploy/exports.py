@@ -47,13 +47,13 @@ def write(
     """
     if folder.exists() and not (folder / CONFIG).is_file() and (folder.is_file() or any(folder.iterdir())):
         raise ArtifactError(
-            f"{folder}: exists and is no export; expected an export or a new folder. Name another folder."
+            f"{folder}: exists and is not an export; expected an export or a new folder. Pass another folder."
         )
-    with atomic_folder(folder, over=True) as made:
-        shutil.copyfile(model, made / "model.safetensors")
-        write_json(made / CONFIG, config)
-        write_json(made / "preprocessor_config.json", preprocessor)
+    with atomic_folder(folder, over=True) as temporary:
+        shutil.copyfile(model, temporary / "model.safetensors")
+        write_json(temporary / CONFIG, config)
+        write_json(temporary / "preprocessor_config.json", preprocessor)
         texts = {"README.md": card.encode(), "LICENSE.md": f"{licence}\n".encode()}
         for name, content in {"model.onnx": onnx, **texts}.items():
-            with atomic_write(made / name) as file:
+            with atomic_write(temporary / name) as file:
                 file.write_bytes(content)

@@ -41,18 +41,18 @@ class Padded:
         return self
 
     def padded(self, *, at_least: int = 1) -> Tensor:
-        """Return the frames, (T + at_least - 1, B, D): a trace cannot compare the two lengths."""
+        """Return the frames, always padded to (T + at_least - 1, B, D): a trace cannot branch on T."""
         return nn.functional.pad(self.frames, (0, 0, 0, at_least - 1)).transpose(0, 1)
 
     def by_length(self) -> Iterator[tuple[Tensor, "Padded"]]:
         """Yield the whole batch."""
         yield torch.arange(self.frames.shape[0]), self
 
-    def means(self, first: Tensor, behind: Tensor) -> Tensor:
+    def means(self, first: Tensor, end: Tensor) -> Tensor:
         """Return means over ranges of frames, (B, n, D); see `Sequences.means`."""
         steps = torch.arange(self.frames.shape[1])
-        inside = (first[..., None] <= steps) & (steps < behind[..., None])  # (B, n, T)
-        return inside.to(self.frames.dtype) @ self.frames / (behind - first)[..., None]
+        inside = (first[..., None] <= steps) & (steps < end[..., None])  # (B, n, T)
+        return inside.to(self.frames.dtype) @ self.frames / (end - first)[..., None]
 
 
 class Graph(nn.Module):

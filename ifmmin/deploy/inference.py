@@ -21,7 +21,9 @@ from ifmmin.training.calibration import probabilities
 from ifmmin.training.devices import device
 from ifmmin.training.prediction import predict
 
-WAITING = 1 << 28
+ADJECTIVES = {"a": "acoustic", "v": "visual", "t": "textual"}
+
+MAX_PENDING_BYTES = 1 << 28
 """Bytes of frames that may wait in memory for prediction."""
 
 Frames = Mapping[str, Mapping[str, NDArray[np.float32]]]
@@ -66,7 +68,7 @@ def model(name: str, system: System, device: torch.device, header: Mapping[str, 
         start, corpus = header["start"], header["corpus"]
         with np.errstate(over="ignore"):  # overflow becomes inf, which _fault rejects
             scaling = tuple(np.asarray(header["scaling"][key], np.float32) for key in ("mean", "std"))
-        made = Model(
+        built = Model(
             name,
             str(header["system"]),
             system.to(device),
@@ -78,14 +80,14 @@ def model(name: str, system: System, device: torch.device, header: Mapping[str, 
             dict(corpus.get("extractors", {})),
             corpus.get("synthetic") is True,
         )
-        fault = _fault(made, start["n_classes"])
+        fault = _fault(built, start["n_classes"])
     except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
         fault = f"{type(error).__name__}: {one_line(error)}"
     if fault:
         raise UserError(
-            f"{name}: is no usable model ({fault}); expected a file written by train. Rerun train."
+            f"{name}: is not a usable model ({fault}); expected a file written by train. Rerun train."
         )
-    return made
+    return built
 
 
 def _fault(model: Model, n_classes: int) -> str:
@@ -107,11 +109,11 @@ def check_ensemble(models: Sequence[Model]) -> None:
     Raises:
         UserError: if they are not.
     """
-    rows = sorted({model.identifier for model in models})
-    if len(rows) > 1:
+    systems = sorted({model.identifier for model in models})
+    if len(systems) > 1:
         raise UserError(
-            f"--model names models of {len(rows)} systems ({', '.join(rows)}); expected those of one system. "
-            f"Name the folder of one system, for instance data/models/{rows[0]}."
+            f"--model: the models belong to {len(systems)} systems ({', '.join(systems)}); expected models "
+            f"of one system. Pass the folder of one system, for instance data/models/{systems[0]}."
         )
     for model in models[1:]:
         if list(model.classes) != list(models[0].classes):
@@ -147,7 +149,7 @@ def check_frames(
         for m, size in sizes.items():
             if size != model.sizes[m]:
                 raise UserError(
-                    f"{model.name}: takes {model.sizes[m]} numbers a frame of {m}; the input has {size}. "
+                    f"{model.name}: takes {model.sizes[m]} features per frame of {m}; the input has {size}. "
                     "Expected features from the extractor of the training data."
                 )
             extractor = extractors.get(m)
@@ -155,16 +157,17 @@ def check_frames(
                 mismatch = mismatch or f"{m}: {_training(model, m)}, input {extractor}"
                 if not any_extractor:
                     raise UserError(
-                        f"{model.name}: was trained on modality {m} of {_training(model, m)}; the input was "
-                        f"made by {extractor}. Expected the same extractor; predictions are meaningless "
-                        "otherwise. Name another model, or use --any-extractor to predict with a warning."
+                        f"{model.name}: was trained on {ADJECTIVES[m]} features from {_training(model, m)}; "
+                        f"the input features are from {extractor}. Expected the same extractor; predictions "
+                        "are meaningless otherwise. Pass another model, or use --any-extractor to predict "
+                        "with a warning."
                     )
     return mismatch
 
 
 def _training(model: Model, m: str) -> str:
     """Name the extractor of a modality in a model's training data."""
-    extractor = model.extractors.get(m, "an extractor that its corpus does not name")
+    extractor = model.extractors.get(m, "an unknown extractor")
     return f"a synthetic corpus ({extractor})" if model.synthetic else extractor
 
 
@@ -236,16 +239,14 @@ def batches_at_once() -> int:
     # OpenMP allows a list for nested loops; the first number is for the outermost loop.
     setting = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     if setting and not (setting.isascii() and setting.isdecimal() and int(setting)):
-        raise UserError(
-            f"OMP_NUM_THREADS is {setting!r}; expected an integer from 1. Set it so, or unset it."
-        )
+        raise UserError(f"OMP_NUM_THREADS is {setting!r}; expected a positive integer. Correct or unset it.")
     if device().type != "cpu":
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return int(setting or cores or 1)
 
 
-def side_by_side(
+def predict_in_parallel(
     models: Sequence[Model], batches: Iterable[Frames], condition: str, precision: str, threads: int
 ) -> Iterator[pd.DataFrame]:
     """Predict batches in parallel while further batches are read.
@@ -255,7 +256,7 @@ def side_by_side(
 
     Args:
         models: members of the ensemble, already checked.
-        batches: available frames of each batch; at most WAITING bytes plus one batch are in memory.
+        batches: available frames of each batch; at most MAX_PENDING_BYTES plus one batch are in memory.
         condition: as in emotions.
         precision: as in emotions.
         threads: number of batches predicted in parallel.
@@ -270,7 +271,7 @@ def side_by_side(
             size = sum(x.nbytes for arrays in frames.values() for x in arrays.values())
             pending.append((size, pool.submit(emotions, models, frames, condition, precision)))
             del frames
-            while len(pending) > threads or sum(n_bytes for n_bytes, _ in pending) > WAITING:
+            while len(pending) > threads or sum(n_bytes for n_bytes, _ in pending) > MAX_PENDING_BYTES:
                 yield pending.popleft()[1].result()
         yield from (future.result() for _, future in pending)
     finally:

@@ -1,4 +1,4 @@
-"""Removal of frames from test utterances. Pure.
+"""Removal of frames from test utterances. No I/O.
 
 Source: protocol of Yuan et al., "TFR-Net", ACM Multimedia 2021.
 """

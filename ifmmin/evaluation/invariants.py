@@ -46,4 +46,4 @@ def read(path: Path) -> tuple[pd.DataFrame, NDArray[np.float32]]:
 
 def _check(path: Path, values: NDArray[np.float32]) -> None:
     if not np.isfinite(values).all():
-        raise ArtifactError(f"{path}: a number of H' is not finite; expected finite numbers. Rerun evaluate.")
+        raise ArtifactError(f"{path}: a value of H' is not finite; expected finite values. Rerun evaluate.")

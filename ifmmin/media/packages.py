@@ -15,8 +15,8 @@ def needed() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise UserError(
-            f"recordings need {error.name}; expected the packages of requirements-media.txt. "
-            "Run pip install --no-deps -r requirements-media.txt."
+            f"package {error.name} is not installed; feature extraction needs the packages of "
+            "requirements-media.txt. Run pip install --no-deps -r requirements-media.txt."
         ) from error
 
 

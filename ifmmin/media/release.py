@@ -25,7 +25,7 @@ from ifmmin.pack.ids import IEMOCAP_ID, speaker
 
 EMOTIONS = {"ang": "angry", "hap": "happy", "exc": "happy", "neu": "neutral", "sad": "sad"}
 TURN = re.compile(r"\[(\d+\.\d+) - (\d+\.\d+)\]\t(\w+)\t(\w+)\t\[")
-SAID = re.compile(r"(\w+) \[[\d.]+ ?- ?[\d.]+\]: *(.*)")
+TRANSCRIPT_LINE = re.compile(r"(\w+) \[[\d.]+ ?- ?[\d.]+\]: *(.*)")
 
 
 def read(folder: Path) -> list[Clip]:
@@ -39,11 +39,11 @@ def read(folder: Path) -> list[Clip]:
     """
     sessions = sorted(path for path in folder.glob("Session[1-5]") if path.is_dir())
     if not sessions:
-        raise UserError(f"{folder}: holds no folder Session1; expected the IEMOCAP release. Check --iemocap.")
+        raise UserError(f"{folder}: has no folder Session1; expected the IEMOCAP release. Check --iemocap.")
     clips = [clip for session in sessions for clip in _clips(session)]
     if not clips:
         raise UserError(
-            f"{folder}: names no utterance of the four classes; expected "
+            f"{folder}: lists no utterance of the four classes; expected "
             "Session<s>/dialog/EmoEvaluation/<dialogue>.txt with lines [start - end] utterance emotion [...]."
         )
     return sorted(clips, key=lambda clip: clip.utterance_id)
@@ -89,4 +89,6 @@ def _turns(path: Path) -> Iterator[tuple[float, float, str, str]]:
 
 def _texts(path: Path) -> dict[str, str]:
     """Read transcripts: utterance id to text."""
-    return {match[1]: match[2].strip() for match in filter(None, map(SAID.fullmatch, _lines(path)))}
+    return {
+        match[1]: match[2].strip() for match in filter(None, map(TRANSCRIPT_LINE.fullmatch, _lines(path)))
+    }

@@ -1,4 +1,6 @@
-"""Acoustic frames as the MMIN authors made them: ComParE low-level descriptors by openSMILE, ten a second.
+"""Acoustic frames as the MMIN authors made them: ten per second, from openSMILE.
+
+openSMILE extracts the ComParE low-level descriptors.
 
 Source: paper, section 3.1; released code (MMIN), preprocess/IEMOCAP/make_comparE.py.
 """
@@ -22,8 +24,8 @@ SHORTEST = 0.06
 SILENT = 2**-14
 """Largest range of samples (full scale 1) that counts as silence: two 16-bit steps, the range of dither."""
 
-EVERY = 10
-"""Descriptors come every 10 ms and are resampled down by this."""
+DOWNSAMPLING = 10
+"""Descriptors are computed every 10 ms and downsampled by this factor."""
 
 
 class Acoustic:
@@ -48,7 +50,7 @@ class Acoustic:
         levels = opensmile.FeatureLevel.LowLevelDescriptors, opensmile.FeatureLevel.LowLevelDescriptors_Deltas
         self._levels = [opensmile.Smile(opensmile.FeatureSet.ComParE_2016, level) for level in levels]
         self._sound = soundfile
-        self.name = f"opensmile {opensmile.__version__} ComParE_2016 LLD+delta {RATE} Hz /{EVERY}"
+        self.name = f"opensmile {opensmile.__version__} ComParE_2016 LLD+delta {RATE} Hz /{DOWNSAMPLING}"
 
     def fault(self, path: Path) -> str | None:
         """Check the header of a recording; return an error message, or None if it is usable."""
@@ -87,4 +89,4 @@ class Acoustic:
 
 def decimated(x: NDArray[np.float64]) -> NDArray[np.float32]:
     """Low-pass filter frames [T, D] with zero padding and keep every tenth: [T / 10 rounded up, D]."""
-    return np.asarray(resample_poly(x, 1, EVERY, axis=0), np.float32)
+    return np.asarray(resample_poly(x, 1, DOWNSAMPLING, axis=0), np.float32)

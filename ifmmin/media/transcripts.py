@@ -41,7 +41,7 @@ def read(path: Path, audio: Path | None, video: Path | None) -> list[Clip]:
     """
     rows = _rows(path)
     ids = [row["utterance_id"] for row in rows]
-    sounds, videos = _found(audio, SOUND, ids, "--audio"), _found(video, PICTURES, ids, "--video")
+    sounds, videos = _files_by_id(audio, SOUND, ids, "--audio"), _files_by_id(video, PICTURES, ids, "--video")
     clips = [
         Clip(
             utterance_id := row["utterance_id"],
@@ -56,7 +56,7 @@ def read(path: Path, audio: Path | None, video: Path | None) -> list[Clip]:
     empty = [clip.utterance_id for clip in clips if not (clip.a or clip.v or clip.t)]
     if empty:
         raise UserError(
-            f"{path}: there is neither audio, video nor text of {listed(empty, len(clips))}; "
+            f"{path}: no audio, video or text was found for {listed(empty, len(clips))}; "
             "expected at least one. Check the names of the files."
         )
     return clips
@@ -92,7 +92,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
     repeated = [name for name, count in Counter(row["utterance_id"] for row in rows).items() if count > 1]
     faults += [f"{path}: utterance {name!r} occurs more than once; expected once." for name in repeated]
     if rows and "label" in columns and len({row["label"] for row in rows}) < 2:
-        faults.append(f"{path}: all labels are the same; expected at least two classes, or no column label.")
+        faults.append(f"{path}: all labels are the same; expected at least two classes, or no label column.")
     if faults:
         raise UserError("\n".join(faults))
     return rows
@@ -101,7 +101,10 @@ def _rows(path: Path) -> list[dict[str, str]]:
 def _faults(row: Mapping[str, str], columns: Sequence[str]) -> list[str]:
     """List the errors of a row."""
     if None in row or None in row.values():
-        return [f"number of cells differs from the header; expected {len(columns)}. Quote texts with commas."]
+        return [
+            f"number of cells differs from the header; expected {len(columns)}. Put texts that contain "
+            "commas in quotes."
+        ]
     faults = []
     if not IDENTIFIER.fullmatch(row["utterance_id"]):
         faults.append(
@@ -111,12 +114,14 @@ def _faults(row: Mapping[str, str], columns: Sequence[str]) -> list[str]:
     if "label" in columns and not LABEL.fullmatch(row["label"]):
         faults.append(
             f"label is {row['label']!r}; expected 1 to 40 letters, digits, spaces, - or _ in every row, "
-            "or no column label."
+            "or no label column."
         )
     return faults
 
 
-def _found(folder: Path | None, endings: Sequence[str], ids: Sequence[str], option: str) -> dict[str, Path]:
+def _files_by_id(
+    folder: Path | None, endings: Sequence[str], ids: Sequence[str], option: str
+) -> dict[str, Path]:
     """Find the file of each utterance that has one."""
     if folder is None:
         return {}

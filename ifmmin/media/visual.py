@@ -33,12 +33,12 @@ class Visual(Protocol):
         ...
 
 
-def chosen(name: str) -> Visual:
+def load_plugin(name: str) -> Visual:
     """Create a plug-in by name.
 
     Args:
         name: a built-in plug-in, or "module:factory", where factory is called without arguments and returns a
-            plug-in. The module is imported, so its code runs with the user's rights.
+            plug-in. The module is imported, so its code runs with the user's permissions.
 
     Raises:
         UserError: if the plug-in does not exist or cannot be created.
@@ -50,7 +50,7 @@ def chosen(name: str) -> Visual:
     if not (module and factory):
         raise UserError(f"--visual {name!r} is not known; {expected}.")
     try:
-        made: Visual = getattr(importlib.import_module(module), factory)()
+        plugin: Visual = getattr(importlib.import_module(module), factory)()
     except (ModuleNotFoundError, AttributeError) as error:
         raise UserError(f"--visual {name!r} cannot be loaded ({error}); {expected}.") from error
-    return made
+    return plugin

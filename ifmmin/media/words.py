@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from ifmmin.core.errors import UserError, one_line
 from ifmmin.media.packages import digest, needed
 
-EXPECTED = "expected what transformers' save_pretrained writes of a model and its tokenizer, as safetensors"
+EXPECTED = (
+    "expected a folder with a model and its tokenizer, saved by transformers' save_pretrained as safetensors"
+)
 
 
 class Textual:
@@ -60,10 +62,10 @@ class Textual:
         longest = min(self._tokenizer.model_max_length, self._model.config.max_position_embeddings)
         pieces = self._tokenizer(text, return_tensors="pt", truncation=True, max_length=longest)
         with torch.inference_mode():
-            found: NDArray[np.float32] = (
+            hidden_states: NDArray[np.float32] = (
                 self._model(**pieces).last_hidden_state[0].numpy()
             )  # [T, hidden size]
-        return found
+        return hidden_states
 
 
 def _loaded(transformers: Any, folder: Path) -> tuple[Any, Any]:  # noqa: ANN401 - it has no types

@@ -18,7 +18,7 @@ SIDE, FEATURES, CLASSES = 64, 128, 7
 
 WIDTHS = (16, 32, 64, FEATURES)
 
-PLACES = {
+KERAS_TO_TORCH = {
     "kernel": ("weight", (3, 2, 0, 1)),
     "depthwise_kernel": ("0.weight", (2, 3, 0, 1)),
     "pointwise_kernel": ("1.weight", (3, 2, 0, 1)),
@@ -37,7 +37,7 @@ class Block(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         """Create the layers for the numbers of input and output channels."""
         super().__init__()
-        self.beside = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=2, bias=False), _norm(outputs))
+        self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=2, bias=False), _norm(outputs))
         self.first = nn.Sequential(*_separable(inputs, outputs), _norm(outputs))
         self.second = nn.Sequential(*_separable(outputs, outputs), _norm(outputs))
 
@@ -47,7 +47,7 @@ class Block(nn.Module):
         n = x.shape[-1]
         padding = 2 * ((n + 1) // 2 - 1) + 3 - n
         padded = functional.pad(deep, [padding // 2, padding - padding // 2] * 2, value=-torch.inf)
-        halved: Tensor = functional.max_pool2d(padded, 3, stride=2) + self.beside(x)
+        halved: Tensor = functional.max_pool2d(padded, 3, stride=2) + self.shortcut(x)
         return halved
 
 
@@ -105,9 +105,9 @@ def _named(network: Network) -> list[tuple[str, Any]]:
     norms = [network.stem[1], network.stem[4]]
     for block in network.blocks:
         assert isinstance(block, Block)  # noqa: S101 - for mypy
-        convolutions.append(block.beside[0])
+        convolutions.append(block.shortcut[0])
         separables += [block.first[:2], block.second[:2]]
-        norms += [block.beside[1], block.first[2], block.second[2]]
+        norms += [block.shortcut[1], block.first[2], block.second[2]]
     kinds = {
         "conv2d": [*convolutions, network.last],
         "separable_conv2d": separables,
@@ -120,5 +120,5 @@ def _fill(module: nn.Module, weights: dict[str, np.ndarray]) -> None:
     """Copy a layer's weights; a Keras kernel is [height, width, in, out]."""
     state = module.state_dict()  # shares memory with the module
     for name, value in weights.items():
-        torch_name, order = PLACES[name]
+        torch_name, order = KERAS_TO_TORCH[name]
         state[torch_name].copy_(torch.from_numpy(np.transpose(value, order).copy()))

@@ -204,7 +204,7 @@ class Encoders(nn.Module):
         return networks if self.invariance is None else {**networks, "enc_inv": self.invariance}
 
     def teacher_targets(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
-        """Compute the teacher targets. The teacher is these encoders before the system's first step.
+        """Compute the teacher targets with these encoders, before the system's first step.
 
         Args:
             x: modality to B sequences, the full input.
@@ -222,7 +222,7 @@ class Encoders(nn.Module):
         return targets if self.invariance is None else {**targets, "H": concatenated(self.invariant(h_m))}
 
     def encode(self, x: Mapping[str, Sequences], available: Tensor | None = None) -> dict[str, Tensor]:
-        """Encode the available modalities of each utterance; frames of missing modalities are not read.
+        """Encode the available modalities of each utterance; frames of missing modalities are not used.
 
         Args:
             x: modality to B sequences; a sequence missing from the corpus stays missing under every mask.

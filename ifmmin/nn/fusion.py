@@ -17,7 +17,7 @@ from ifmmin.nn.sequences import Sequences
 
 
 class Fusion(nn.Module):
-    """Encoders of one condition's modalities and a classifier that reads h; trained on this condition.
+    """Encoders of one condition's modalities and a classifier on h; trained on this condition.
 
     Source:
         Released code: models/utt_fusion_model.py.
@@ -30,7 +30,7 @@ class Fusion(nn.Module):
 
         Args:
             encoders: specificity encoders of the condition's n modalities.
-            classifier: reads h, n x hidden.
+            classifier: takes h, n x hidden.
             condition: the available modalities in training and validation.
         """
         super().__init__()
@@ -43,7 +43,7 @@ class Fusion(nn.Module):
         return {**self.encoders.networks(), "classifier": self.classifier}
 
     def checkpoint_groups(self) -> dict[str, CheckpointGroup]:
-        """One group: the training condition selects its epoch."""
+        """One group: its epoch is selected on the validation UA of the training condition."""
         return {"": CheckpointGroup((self.condition,), self.state_dict())}
 
     def precompute_targets(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
@@ -62,7 +62,10 @@ class Fusion(nn.Module):
         return self.encoders.encode(x)
 
     def predict(self, encoded: Mapping[str, Tensor], conditions: Iterable[str]) -> dict[str, Prediction]:
-        """Predict in conditions that are part of the training condition; zero placeholders fill the rest."""
+        """Predict in conditions whose modalities are a subset of the training condition's.
+
+        Zero placeholders replace the other modalities.
+        """
         missing = self.encoders.missing()
         return {
             c: Prediction(self.classifier(concatenated(assembled(encoded, missing, c))), None)
@@ -87,7 +90,7 @@ def build(
     dropout: float,
     condition: str = FULL,
 ) -> Fusion:
-    """Build the network; the global generator draws its weights.
+    """Build the network; its weights are initialised from torch's global generator.
 
     The arguments are those of Encoders, Classifier and Fusion.
     """

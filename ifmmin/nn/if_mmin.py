@@ -32,30 +32,30 @@ class IFMMIN(nn.Module):
         classifier: Classifier,
         lambda1: float,
         lambda2: float,
-        form: str,
+        distance: str,
     ) -> None:
         """Assemble the network.
 
         Args:
             encoders: specificity encoders and Enc', trained on full modalities.
             imagination: IF-IM for features of 3 x hidden.
-            classifier: reads the joint representation C.
+            classifier: takes the joint representation C.
             lambda1: weight of L_img.
             lambda2: weight of L_inv.
-            form: distance in L_img and L_inv, "rmse" or "mse".
+            distance: distance in L_img and L_inv, "rmse" or "mse".
         """
         super().__init__()
         self.encoders = encoders
         self.imagination = imagination
         self.classifier = classifier
-        self.lambda1, self.lambda2, self.form = lambda1, lambda2, form
+        self.lambda1, self.lambda2, self.distance = lambda1, lambda2, distance
 
     def networks(self) -> dict[str, nn.Module]:
         """Name to sub-network; all are trained, none is frozen."""
         return {**self.encoders.networks(), "imagination": self.imagination, "classifier": self.classifier}
 
     def checkpoint_groups(self) -> dict[str, CheckpointGroup]:
-        """One group: all six conditions together select its epoch."""
+        """One group: its epoch is selected on the validation UA of all six conditions."""
         return {"": CheckpointGroup(CONDITIONS, self.state_dict())}
 
     def precompute_targets(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
@@ -76,8 +76,8 @@ class IFMMIN(nn.Module):
         h_target = reversed_target(batch.available, batch.targets["h"], batch.targets["h_missing"])
 
         L_cls = nn.functional.cross_entropy(self.classifier(imagined.C), batch.y)
-        L_img = feature_distance(imagined.h_prime, h_target, self.form)
-        L_inv = feature_distance(H_prime, batch.targets["H"], self.form)
+        L_img = feature_distance(imagined.h_prime, h_target, self.distance)
+        L_inv = feature_distance(H_prime, batch.targets["H"], self.distance)
         L = L_cls + self.lambda1 * L_img + self.lambda2 * L_inv
         return {"L": L, "L_cls": L_cls, "L_img": L_img, "L_inv": L_inv}
 
@@ -114,7 +114,9 @@ def build(
     classifier: list[int],
     dropout: float,
 ) -> IFMMIN:
-    """Build the network around pretrained encoders; the global generator draws IF-IM and the classifier.
+    """Build the network around pretrained encoders.
+
+    IF-IM and the classifier are initialised from torch's global generator.
 
     Args:
         encoders: from invariant pretraining.
@@ -122,10 +124,10 @@ def build(
         lambda1: weight of L_img (paper: 1).
         lambda2: weight of L_inv (paper: 100).
         M: number of autoencoders (paper: 5).
-        autoencoder: widths of each autoencoder down to its code (paper: 256, 128, 64).
+        autoencoder: widths of each autoencoder down to its bottleneck (paper: 256, 128, 64).
         cascade: input of each autoencoder, see Imagination.
         residual_output: whether u_M is added to Delta z_M.
-        transition: whether the transition follows.
+        transition: whether two linear layers with a ReLU follow.
         distance: "rmse" (paper) or "mse" (released code).
         classifier: widths of the classifier's hidden layers (paper: 128, 128).
         dropout: dropout rate in the classifier.
@@ -151,5 +153,5 @@ def build(
         classifier=head,
         lambda1=lambda1,
         lambda2=lambda2,
-        form=distance,
+        distance=distance,
     )

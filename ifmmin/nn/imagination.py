@@ -1,4 +1,4 @@
-"""IF-IM, the imagination module: a cascade of autoencoders that reads h and H'.
+"""IF-IM, the imagination module: a cascade of autoencoders with the inputs h and H'.
 
 Source: paper, section 2.2.1, equation 2.
 """
@@ -17,7 +17,7 @@ class Imagined(NamedTuple):
 
     Attributes:
         h_prime: (B, 3 x hidden) float32, imagined features.
-        C: (B, M x code) float32, joint representation: the codes of all autoencoders, concatenated.
+        C: (B, M x bottleneck) float32, joint representation: the concatenated bottlenecks.
     """
 
     h_prime: Tensor
@@ -25,9 +25,9 @@ class Imagined(NamedTuple):
 
 
 class Autoencoder(nn.Module):
-    """One omega_i: size -> ... -> code -> ... -> size.
+    """One omega_i: size -> ... -> bottleneck -> ... -> size.
 
-    LeakyReLU in the encoder, ReLU in the decoder; neither the code nor the output has an activation.
+    LeakyReLU in the encoder, ReLU in the decoder; neither the bottleneck nor the output has an activation.
 
     Source:
         Paper, section 3.1 (384-256-128-64-128-256-384). Activations: released code,
@@ -35,15 +35,15 @@ class Autoencoder(nn.Module):
     """
 
     def __init__(self, *, size: int, layers: list[int]) -> None:
-        """Build for `size` features; `layers` lists the widths down to the code."""
+        """Build for `size` features; `layers` lists the widths down to the bottleneck."""
         super().__init__()
         self.encoder = _stack([size, *layers], nn.LeakyReLU)
         self.decoder = _stack([*reversed(layers), size], nn.ReLU)
 
     def forward(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Map u (B, size) to its code (B, layers[-1]) and Delta z (B, size)."""
-        code = self.encoder(u)
-        return code, self.decoder(code)
+        """Map u (B, size) to its bottleneck (B, layers[-1]) and Delta z (B, size)."""
+        bottleneck = self.encoder(u)
+        return bottleneck, self.decoder(bottleneck)
 
 
 def reversed_target(available: Tensor, h: Tensor, h_missing: Tensor) -> Tensor:
@@ -95,11 +95,11 @@ class Imagination(nn.Module):
 
         Args:
             size: number of features of h, 3 x hidden.
-            layers: widths of each autoencoder down to its code.
+            layers: widths of each autoencoder down to its bottleneck.
             M: number of autoencoders.
             cascade: one of the four values above.
             residual_output: whether u_M is added to Delta z_M.
-            transition: whether the transition follows.
+            transition: whether two linear layers with a ReLU follow.
 
         Raises:
             ValueError: if `cascade` is unknown.
@@ -129,26 +129,26 @@ class Imagination(nn.Module):
         Source:
             Paper, equation 2.
         """
-        u, codes = self._cascade(h, H_prime)
-        delta_z = self._last().decoder(codes[-1])
+        u, bottlenecks = self._cascade(h, H_prime)
+        delta_z = self._last().decoder(bottlenecks[-1])
         return Imagined(
-            self.transition(u + delta_z if self.residual_output else delta_z), torch.cat(codes, dim=1)
+            self.transition(u + delta_z if self.residual_output else delta_z), torch.cat(bottlenecks, dim=1)
         )
 
     def joint(self, h: Tensor, H_prime: Tensor) -> Tensor:
-        """Compute C alone, the only input of a prediction; arguments as in forward."""
+        """Compute C only; prediction does not need h'. Arguments as in forward."""
         return torch.cat(self._cascade(h, H_prime)[1], dim=1)
 
     def _cascade(self, h: Tensor, H_prime: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Compute u_M and the codes of all autoencoders, without decoding the last code."""
+        """Compute u_M and the bottlenecks of all autoencoders, without decoding the last one."""
         u, delta_z = torch.zeros_like(h), h  # so that u_1 = h + H' for every cascade
-        codes = []
+        bottlenecks = []
         for i, omega_i in enumerate(self.omega[:-1], start=1):
             u = self._input(i, h, H_prime, u, delta_z)
-            code, delta_z = omega_i(u)
-            codes.append(code)
+            bottleneck, delta_z = omega_i(u)
+            bottlenecks.append(bottleneck)
         u = self._input(len(self.omega), h, H_prime, u, delta_z)
-        return u, [*codes, self._last().encoder(u)]
+        return u, [*bottlenecks, self._last().encoder(u)]
 
     def _last(self) -> Autoencoder:
         return cast("Autoencoder", self.omega[-1])

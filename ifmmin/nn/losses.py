@@ -73,27 +73,27 @@ def cmd_loss(H_m: Mapping[str, Tensor], K: int) -> Tensor:
     return (cmd(t, a, K) + cmd(t, v, K) + cmd(a, v, K)) / 3
 
 
-def feature_distance(prediction: Tensor, target: Tensor, form: str) -> Tensor:
+def feature_distance(prediction: Tensor, target: Tensor, distance: str) -> Tensor:
     """Root mean squared error (paper) or mean squared error (released code).
 
     Args:
         prediction: (B, D) float32.
         target: (B, D) float32.
-        form: "rmse" or "mse"; the mean runs over all B x D elements.
+        distance: "rmse" or "mse"; the mean runs over all B x D elements.
 
     Returns:
         () float32.
 
     Raises:
-        ValueError: if `form` is neither.
+        ValueError: if `distance` is neither "rmse" nor "mse".
 
     Source:
         Paper, section 2.2.2 (RMSE). Released code: MSE.
     """
     difference = prediction - target
-    if form == "rmse":
+    if distance == "rmse":
         rmse: Tensor = torch.linalg.vector_norm(difference) / difference.numel() ** 0.5
         return rmse
-    if form == "mse":
+    if distance == "mse":
         return difference.square().mean()
-    raise ValueError(f"distance is {form!r}; expected 'rmse' or 'mse'.")
+    raise ValueError(f"distance is {distance!r}; expected 'rmse' or 'mse'.")

@@ -22,7 +22,7 @@ from ifmmin.nn.sequences import Sequences
 class MMIN(nn.Module):
     """Encoders from pretraining on full modalities, a forward and a backward cascade, and a classifier.
 
-    The teacher is the student before its first step, as in IFMMIN.
+    The teacher targets are computed with the student's initial weights, as in IFMMIN.
     """
 
     smallest_batch = 1
@@ -36,7 +36,7 @@ class MMIN(nn.Module):
         classifier: Classifier,
         img_weight: float,
         cycle_weight: float,
-        form: str,
+        distance: str,
     ) -> None:
         """Assemble the network.
 
@@ -44,17 +44,17 @@ class MMIN(nn.Module):
             encoders: specificity encoders, trained on full modalities.
             imagination: the forward cascade from h to h', 3 x hidden features each.
             cycle: the backward cascade from h' to h; None for MMIN w/o cycle.
-            classifier: reads the joint representation C of the forward cascade.
+            classifier: takes the joint representation C of the forward cascade.
             img_weight: weight of L_img.
             cycle_weight: weight of L_cycle.
-            form: distance in L_img and L_cycle, "rmse" or "mse".
+            distance: distance in L_img and L_cycle, "rmse" or "mse".
         """
         super().__init__()
         self.encoders = encoders
         self.imagination = imagination
         self.cycle = cycle
         self.classifier = classifier
-        self.img_weight, self.cycle_weight, self.form = img_weight, cycle_weight, form
+        self.img_weight, self.cycle_weight, self.distance = img_weight, cycle_weight, distance
 
     def networks(self) -> dict[str, nn.Module]:
         """Name to sub-network; all are trained, none is frozen."""
@@ -66,7 +66,7 @@ class MMIN(nn.Module):
         return networks if self.cycle is None else {**networks, "cycle": self.cycle}
 
     def checkpoint_groups(self) -> dict[str, CheckpointGroup]:
-        """One group: all six conditions together select its epoch."""
+        """One group: its epoch is selected on the validation UA of all six conditions."""
         return {"": CheckpointGroup(CONDITIONS, self.state_dict())}
 
     def precompute_targets(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
@@ -86,11 +86,11 @@ class MMIN(nn.Module):
         imagined = imagine(self.imagination, h)
         h_target = reversed_target(batch.available, batch.targets["h"], batch.targets["h_missing"])
         L_cls = nn.functional.cross_entropy(self.classifier(imagined.C), batch.y)
-        L_img = feature_distance(imagined.h_prime, h_target, self.form)
+        L_img = feature_distance(imagined.h_prime, h_target, self.distance)
         L = L_cls + self.img_weight * L_img
         if self.cycle is None:
             return {"L": L, "L_cls": L_cls, "L_img": L_img}
-        L_cycle = feature_distance(imagine(self.cycle, imagined.h_prime).h_prime, h.detach(), self.form)
+        L_cycle = feature_distance(imagine(self.cycle, imagined.h_prime).h_prime, h.detach(), self.distance)
         return {"L": L + self.cycle_weight * L_cycle, "L_cls": L_cls, "L_img": L_img, "L_cycle": L_cycle}
 
     def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
@@ -129,13 +129,15 @@ def build(
     img_weight: float,
     cycle_weight: float,
 ) -> MMIN:
-    """Build the network around pretrained encoders; the global generator draws the other weights.
+    """Build the network around pretrained encoders.
+
+    The other weights are initialised from torch's global generator.
 
     Args:
         encoders: from pretraining on full modalities.
         n_classes: number of emotions.
         M: number of autoencoders in each cascade (5).
-        autoencoder: widths of each autoencoder down to its code (256, 128, 64).
+        autoencoder: widths of each autoencoder down to its bottleneck (256, 128, 64).
         distance: "rmse" or "mse" (released code).
         classifier: widths of the classifier's hidden layers (128, 128).
         dropout: dropout rate in the classifier.
@@ -165,7 +167,7 @@ def build(
         ),
         img_weight=img_weight,
         cycle_weight=cycle_weight,
-        form=distance,
+        distance=distance,
     )
     for name, module in network.named_children():
         if name != "encoders":

@@ -23,9 +23,9 @@ class PerCondition(nn.Module, Generic[Member]):
     """Six independent networks that only share the pass over the data.
 
     Each loss depends on one network, gradients are clipped for each sub-network, Adam works element by
-    element, and each condition selects the epoch of its own network. The result is therefore the same as
-    training each network alone on these batches (a test compares the two; the networks draw initial weights
-    and dropout masks one after the other).
+    element, and the epoch of each network is selected on its own condition. The result is therefore the same
+    as training each network alone on these batches (a test compares the two; the networks draw initial
+    weights and dropout masks one after the other).
     """
 
     smallest_batch = 1
@@ -41,15 +41,15 @@ class PerCondition(nn.Module, Generic[Member]):
 
     def networks(self) -> dict[str, nn.Module]:
         """Name to sub-network, for all six networks."""
-        return named({c: member.networks() for c, member in self.by_condition()})
+        return with_prefixes({c: member.networks() for c, member in self.by_condition()})
 
     def checkpoint_groups(self) -> dict[str, CheckpointGroup]:
-        """One group for each condition, which alone selects its epoch."""
+        """One group for each condition; its epoch is selected on the validation UA of that condition."""
         return {c: member.checkpoint_groups()[""] for c, member in self.by_condition()}
 
     def precompute_targets(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
         """Precompute the targets of each network."""
-        return named({c: member.precompute_targets(x) for c, member in self.by_condition()})
+        return with_prefixes({c: member.precompute_targets(x) for c, member in self.by_condition()})
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Sum each loss over the networks; each network gets the gradient of its own loss."""
@@ -62,7 +62,9 @@ class PerCondition(nn.Module, Generic[Member]):
 
     def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
         """Encode each condition's modalities with its own network, and add PRESENT."""
-        features = named({c: member.encode({m: x[m] for m in c}) for c, member in self.by_condition()})
+        features = with_prefixes(
+            {c: member.encode({m: x[m] for m in c}) for c, member in self.by_condition()}
+        )
         return {**features, PRESENT: present(x)}
 
     def predict(self, encoded: Mapping[str, Tensor], conditions: Iterable[str]) -> dict[str, Prediction]:
@@ -92,10 +94,12 @@ class PerCondition(nn.Module, Generic[Member]):
 
     def monitored(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Monitored features of each network: name to (B, hidden)."""
-        return named({c: member.monitored(_for_condition(c, encoded)) for c, member in self.by_condition()})
+        return with_prefixes(
+            {c: member.monitored(_for_condition(c, encoded)) for c, member in self.by_condition()}
+        )
 
 
-def named(by_condition: Mapping[str, Mapping[str, Value]]) -> dict[str, Value]:
+def with_prefixes(by_condition: Mapping[str, Mapping[str, Value]]) -> dict[str, Value]:
     """Prefix each name with its condition: "joint" of condition "a" becomes "a.joint"."""
     return {f"{c}.{name}": x for c, values in by_condition.items() for name, x in values.items()}
 
@@ -115,25 +119,25 @@ def present(x: Mapping[str, Sequences]) -> Tensor:
 
 
 def _has_only(present: Tensor, remaining: str, c: str) -> Tensor:
-    """Which utterances have exactly the remaining ones of a condition's modalities: (B,) bool."""
+    """Which utterances have, among the modalities of condition c, exactly those in `remaining`: (B,) bool."""
     columns = [i for i, m in enumerate(MODALITIES) if m in c]
     expected = torch.tensor([MODALITIES[i] in remaining for i in columns])
     return (present[:, columns].bool() == expected).all(1)
 
 
 def per_condition(
-    build: Callable[..., Member], together: "type[PerCondition[Member]]" = PerCondition
+    build: Callable[..., Member], container: "type[PerCondition[Member]]" = PerCondition
 ) -> "Callable[..., PerCondition[Member]]":
     """Turn a build function for one condition into one that builds a network for each of the six.
 
     Args:
         build: builds one network from `condition` and further parameters. The returned function takes these
             parameters without `condition`; each network gets its own copy of pretrained encoders.
-        together: class that combines the networks.
+        container: class that combines the networks.
     """
 
     @wraps(build)
     def build_all(**settings: object) -> PerCondition[Member]:
-        return together({c: build(**deepcopy(settings), condition=c) for c in CONDITIONS})
+        return container({c: build(**deepcopy(settings), condition=c) for c in CONDITIONS})
 
     return build_all

@@ -77,7 +77,10 @@ class System(Protocol):
         """Compute the minimised loss "L" and its unweighted terms: name to () float32."""
 
     def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
-        """Encode the full input for `predict`: name to (B, ...), each from one condition's modalities."""
+        """Encode the full input for `predict`: name to (B, ...).
+
+        Each is computed from the modalities of one condition only.
+        """
 
     def predict(self, encoded: Mapping[str, Tensor], conditions: Iterable[str]) -> dict[str, Prediction]:
         """Predict in several conditions, each from its available modalities only.

@@ -12,7 +12,7 @@ GROUP_ROWS = 16
 MISSING = -1
 """Start of a zero placeholder: its frames are all zero, and none is read from the table."""
 
-MOST_ROWS = 96
+MAX_GROUP_ROWS = 96
 """Largest group of sequences of equal length: fills a matrix product and fits into the cache."""
 
 
@@ -61,17 +61,17 @@ class Sequences(NamedTuple):
         x = self.frames.index_select(0, to_device(index, self.frames)).view(*inside.shape, -1)
         return x if inside.all() else x.masked_fill_(to_device(~inside, self.frames)[..., None], 0)
 
-    def means(self, first: Tensor, behind: Tensor) -> Tensor:
+    def means(self, first: Tensor, end: Tensor) -> Tensor:
         """Average n ranges of frames in each sequence; the result is undefined for a missing sequence.
 
         Args:
             first: (B, n) int64, first frame of each range, counted within the sequence.
-            behind: (B, n) int64, end of each range, exclusive.
+            end: (B, n) int64, end of each range, exclusive.
 
         Returns:
             (B, n, D).
         """
-        frames = (behind - first).flatten()
+        frames = (end - first).flatten()
         ends = frames.cumsum(0)
         within = torch.arange(int(ends[-1])) - (ends - frames).repeat_interleave(frames)
         index = (self.start.clamp_min(0)[:, None] + first).flatten().repeat_interleave(frames) + within
@@ -88,7 +88,7 @@ class Sequences(NamedTuple):
         for i in range(1, len(lengths) + 1):
             n = i - first
             new_length = i == len(lengths) or (n >= GROUP_ROWS and lengths[i] != lengths[first])
-            if new_length or n == MOST_ROWS:
+            if new_length or n == MAX_GROUP_ROWS:
                 yield order[first:i], self.select(order[first:i])
                 first = i
 

@@ -1,8 +1,8 @@
 """Read frames [T, D] from an untrusted HDF5 file. Links are not followed.
 
-The data sets read from one file may take at most SLACK bytes plus CLAIM bytes for each byte of the file. This
-permits padding compressed by gzip and rejects small files that would expand to terabytes. The low-level calls
-of h5py are twice as fast as its Dataset class; a corpus has thousands of data sets.
+The datasets read from one file may take at most SLACK bytes plus BYTES_PER_BYTE bytes for each byte of the
+file. This permits padding compressed by gzip and rejects small files that would expand to terabytes. The
+low-level calls of h5py are twice as fast as its Dataset class; a corpus has thousands of datasets.
 """
 
 import math
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ifmmin.core.errors import UserError
 
-SLACK, CLAIM = 1 << 28, 32
+SLACK, BYTES_PER_BYTE = 1 << 28, 32
 CHUNK = 1 << 13
 """Minimum memory of a chunk in HDF5, in bytes."""
 
@@ -36,11 +36,11 @@ def list_datasets(file: h5py.File) -> dict[str, bool]:
 
 
 def frames(file: h5py.File, name: str, local: bool, budget: int) -> tuple[NDArray[np.float32], int]:
-    """Read one data set: numbers [T, D], stored in the file itself and under this name only.
+    """Read one dataset: numbers [T, D], stored in the file itself and under this name only.
 
     Args:
         file: open file.
-        name: name of the data set, from list_datasets.
+        name: name of the dataset, from list_datasets.
         local: whether it is stored in the file itself, from list_datasets.
         budget: maximum number of bytes to read.
 
@@ -48,7 +48,7 @@ def frames(file: h5py.File, name: str, local: bool, budget: int) -> tuple[NDArra
         The frames [T, D] float32, finite, and the number of bytes that reading them took.
 
     Raises:
-        UserError: if the data set is invalid; the message starts with a verb ("has shape ...").
+        UserError: if the dataset is invalid; the message starts with a verb ("has shape ...").
         OSError, RuntimeError, KeyError, TypeError, ValueError, MemoryError: if HDF5 cannot read it.
     """
     try:
@@ -58,12 +58,12 @@ def frames(file: h5py.File, name: str, local: bool, budget: int) -> tuple[NDArra
     if b"/" in key or key == b".":
         raise UserError("has a name that is a path; expected one without /")
     if not local:
-        raise UserError("is a link; links are not followed. Expected a data set in the file itself")
+        raise UserError("is a link; links are not followed. Expected a dataset in the file itself")
     data = h5o.open(file.id, key)
     if not isinstance(data, h5d.DatasetID):
-        raise UserError("is a group; expected a data set [T, D]")
+        raise UserError("is a group; expected a dataset [T, D]")
     if h5o.get_info(data).rc > 1:
-        raise UserError("shares its data set with another name; expected one data set per name")
+        raise UserError("shares its dataset with another name; expected one dataset per name")
     settings, dtype, shape = data.get_create_plist(), data.dtype, data.get_space().shape
     if settings.get_external_count() or settings.get_layout() == h5d.VIRTUAL:
         raise UserError("keeps its values in another file; expected them in this file")
@@ -80,7 +80,7 @@ def frames(file: h5py.File, name: str, local: bool, budget: int) -> tuple[NDArra
 
 
 def _size(shape: tuple[int, int], itemsize: int, settings: h5py.h5p.PropDCID, budget: int) -> int:
-    """Number of bytes that reading a data set takes.
+    """Number of bytes that reading a dataset takes.
 
     Raises:
         UserError: if it exceeds the budget.
@@ -94,7 +94,7 @@ def _size(shape: tuple[int, int], itemsize: int, settings: h5py.h5p.PropDCID, bu
     if size > budget:
         raise UserError(
             f"has shape {list(shape)}, {size} bytes to read; expected at most {budget} (limit for a file: "
-            f"{SLACK} bytes plus {CLAIM} per byte of the file)"
+            f"{SLACK} bytes plus {BYTES_PER_BYTE} per byte of the file)"
         )
     return size
 

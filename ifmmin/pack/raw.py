@@ -1,6 +1,6 @@
 """Features of a feature pack in the published layout (MMIN).
 
-    A/comparE.h5             one data set per utterance id: acoustic frames [T, D_a]
+    A/comparE.h5             one dataset per utterance id: acoustic frames [T, D_a]
     V/denseface.h5           the same for visual frames [T, D_v]; trailing all-zero rows are padding
     L/bert_large.h5          the same for word embeddings [T, D_t]; trailing all-zero rows are padding
     pack.json                optional: {"name": ..., "classes": [...], "synthetic": true, "extractors": {...}}
@@ -131,7 +131,7 @@ def read_frames(folder: Path, modality: str, ids: list[str]) -> tuple[list[NDArr
 def _open(path: Path, modality: str) -> h5py.File:
     if not path.is_file():
         raise ArtifactError(
-            f"{path}: no such file; expected the {modality} features of the pack, one data set per "
+            f"{path}: no such file; expected the {modality} features of the pack, one dataset per "
             "utterance. Check the path."
         )
     try:
@@ -147,7 +147,7 @@ def _names(file: h5py.File, path: Path) -> dict[str, bool]:
         return hdf5.list_datasets(file)
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise ArtifactError(
-            f"{path}: cannot list its data sets ({one_line(error)}). Download it again."
+            f"{path}: cannot list its datasets ({one_line(error)}). Download it again."
         ) from error
 
 
@@ -188,7 +188,7 @@ def read_batches(files: Mapping[str, Path], size: int) -> Iterator[dict[str, dic
         For each modality a, v, t: utterance id to frames [T, D] float32, as in `read_frames`.
 
     Raises:
-        ArtifactError: if a file is not HDF5 or a data set is invalid; one line per error.
+        ArtifactError: if a file is not HDF5 or a dataset is invalid; one line per error.
     """
     with ExitStack() as stack:
         opened = {m: stack.enter_context(_open(path, m)) for m, path in files.items()}
@@ -197,7 +197,7 @@ def read_batches(files: Mapping[str, Path], size: int) -> Iterator[dict[str, dic
         if not ids:
             where = ", ".join(map(str, files.values()))
             raise ArtifactError(
-                f"{where}: no utterance; expected one data set per utterance. Pass another file or pack."
+                f"{where}: no utterance; expected one dataset per utterance. Pass another file or pack."
             )
         for first in range(0, len(ids), size):
             batch, errors = ids[first : first + size], []
@@ -217,7 +217,7 @@ def _read_all(
 ) -> tuple[list[NDArray[np.float32]], list[str]]:
     arrays: dict[str, NDArray[np.float32]] = {}
     faults = []
-    budget = hdf5.SLACK + hdf5.CLAIM * path.stat().st_size
+    budget = hdf5.SLACK + hdf5.BYTES_PER_BYTE * path.stat().st_size
     for utterance_id in ids:
         try:
             if utterance_id not in names:

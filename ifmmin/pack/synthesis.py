@@ -25,7 +25,7 @@ from ifmmin.corpus.splitting import rule_roles
 SPEAKERS = tuple(f"Ses{session:02d}{letter}" for session in range(1, 6) for letter in "FM")
 PROPORTIONS = (0.20, 0.30, 0.31, 0.19)
 """Proportions of angry, happy, neutral and sad among IEMOCAP's 5531 utterances."""
-GENERATOR = "the generator of the embedded corpus"
+GENERATOR = "synthetic corpus generator"
 """Name of the feature extractor in pack.json."""
 LATENT = 8
 GRID = 256.0

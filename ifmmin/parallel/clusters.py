@@ -47,8 +47,11 @@ def _on_path() -> None:
         sys.path.append(PACKAGE)
 
 
-class OfWorker(WorkerPlugin):
-    """Makes this package importable on a worker started in any folder; therefore pickled by value."""
+class WorkerSetup(WorkerPlugin):
+    """Makes this package importable on a worker started in any folder.
+
+    The class is pickled by value for this reason.
+    """
 
     name = "ifmmin"
 
@@ -71,7 +74,7 @@ class OfWorker(WorkerPlugin):
             working.stop(key)
 
 
-class OfScheduler(SchedulerPlugin):
+class SchedulerSetup(SchedulerPlugin):
     """Makes this package importable on the scheduler, which unpickles the tasks."""
 
     name = "ifmmin"
@@ -100,7 +103,7 @@ class Workers:
         """Stop running stages and the workers started here."""
         self._open.close()
 
-    def threads(self) -> int:
+    def capacity(self) -> int:
         """Return how many stages can run in parallel; 1 until the first is submitted.
 
         Raises:
@@ -112,8 +115,8 @@ class Workers:
             return sum(self.client.nthreads().values())
         except (OSError, TimeoutError) as error:
             raise UserError(
-                f"Dask's scheduler is gone ({one_line(error)}); expected it to keep running. Finished stages "
-                "are kept: run again."
+                f"Dask's scheduler has ended ({one_line(error)}); expected it to keep running. Run again: "
+                "finished stages are kept."
             ) from error
 
     def submit(self, job: Job) -> None:
@@ -136,8 +139,8 @@ class Workers:
         logging.getLogger("distributed").setLevel(logging.ERROR)
         client = self._open.enter_context(self._connect())
         cloudpickle.register_pickle_by_value(sys.modules[__name__])
-        client.register_plugin(OfScheduler())
-        client.register_plugin(OfWorker())
+        client.register_plugin(SchedulerSetup())
+        client.register_plugin(WorkerSetup())
         return client
 
     def ended(self, seconds: float) -> Iterator[tuple[str, int]]:
@@ -184,7 +187,7 @@ def local(workers: int, *, per_gpu: int) -> Iterator[Client]:
         options.append({**common, **gpu_options})
     address = {"host": "127.0.0.1", "port": 0, "dashboard": True, "dashboard_address": "127.0.0.1:0"}
     with dask.config.set(SETTINGS), ExitStack() as started:
-        with interrupts.not_heard_by_children():
+        with interrupts.blocked_in_children():
             cluster = SpecCluster(
                 workers={i: {"cls": Nanny, "options": worker} for i, worker in enumerate(options)},
                 scheduler={"cls": Scheduler, "options": address},
@@ -222,7 +225,7 @@ def existing(address: str | None, scheduler_file: Path | None) -> Iterator[Clien
         except (OSError, ValueError, TypeError) as error:
             raise UserError(
                 f"no Dask scheduler answers at {scheduler_file or address} ({one_line(error)}); "
-                "expected one. Start it (`dask scheduler`), or correct the address."
+                "expected a running scheduler. Start one (`dask scheduler`), or correct the address."
             ) from error
         with client:
             yield client
@@ -248,7 +251,7 @@ def slurm(path: Path, jobs: int, logs: Path) -> Iterator[Client]:
             dask.config.set({**SETTINGS, "distributed.worker.daemon": False}),
             SLURMCluster(**settings, scheduler_options={"dashboard_address": ":0"}) as cluster,
         ):
-            _rehearse(path, cluster.job_script())
+            _test_job_script(path, cluster.job_script())
             cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)
             with Client(cluster) as client:
                 yield client
@@ -256,16 +259,16 @@ def slurm(path: Path, jobs: int, logs: Path) -> Iterator[Client]:
         raise
     except (TypeError, ValueError, FileNotFoundError) as error:
         raise UserError(
-            f"{path}: SLURM cannot be used with it: {one_line(error)}. Expected arguments of "
-            "dask_jobqueue.SLURMCluster, and sbatch on the PATH."
+            f"{path}: SLURM cannot start workers with these settings ({one_line(error)}). Expected arguments "
+            "of dask_jobqueue.SLURMCluster, and sbatch on the PATH."
         ) from error
 
 
-def _rehearse(path: Path, script: str) -> None:
+def _test_job_script(path: Path, script: str) -> None:
     """Test the job script with SLURM: otherwise Dask would retry an invalid one forever.
 
     Raises:
-        UserError: if SLURM refuses it.
+        UserError: if SLURM rejects it.
     """
     result = subprocess.run(
         ["sbatch", "--test-only"],  # noqa: S607 - its path depends on the cluster
@@ -275,7 +278,7 @@ def _rehearse(path: Path, script: str) -> None:
     )
     if result.returncode:
         raise UserError(
-            f"{path}: SLURM refuses the jobs: {one_line(ValueError(result.stderr))}. Correct the file."
+            f"{path}: SLURM rejects the job script ({one_line(ValueError(result.stderr))}). Correct the file."
         )
 
 
@@ -285,5 +288,5 @@ def _mapping(path: Path) -> Mapping[str, Any]:
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not readable as YAML; {one_line(error)}. Correct the file.") from error
     if not isinstance(content, Mapping):
-        raise UserError(f"{path}: is no mapping; expected arguments of dask_jobqueue.SLURMCluster.")
+        raise UserError(f"{path}: is not a mapping; expected arguments of dask_jobqueue.SLURMCluster.")
     return content

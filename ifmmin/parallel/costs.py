@@ -1,4 +1,4 @@
-"""Run time and memory of stages. Pure functions: records in, table out."""
+"""Run time and memory of stages: records in, table out. No I/O."""
 
 from collections.abc import Collection
 

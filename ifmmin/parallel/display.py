@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ifmmin.parallel.driving import Driver, Fate
+from ifmmin.parallel.driving import Driver, Outcome
 
 STYLES = {"ran": "green", "restored": "cyan", "unchanged": "dim", "failed": "bold red", "lost": "yellow"}
 EPOCH = re.compile(r"epoch (\d+) of (\d+)")
@@ -52,16 +52,16 @@ class Display:
         """Write one line."""
         self.console.print(Text(text, style), soft_wrap=True)
 
-    def tell(self, fate: str, name: str, seconds: float, done: str) -> None:
+    def report_outcome(self, outcome: str, name: str, seconds: float, done: str) -> None:
         """Write the result of a stage; for a failed stage, also the end of its log."""
         more = {
             "ran": f" in {seconds:.1f} s",
             "failed": f" after {seconds:.1f} s; the end of {self.log(name)}:",
-            "lost": f" its worker after {seconds:.1f} s; it runs again",
-            "held": " by another process; it waits",
+            "lost": f" (its worker died after {seconds:.1f} s; the stage will be retried)",
+            "held": " (locked by another process; waiting)",
         }
-        self.say(f"[{done}] {fate} {name}{more.get(fate, '')}", STYLES.get(fate, ""))
-        if fate == "failed":
+        self.say(f"[{done}] {outcome} {name}{more.get(outcome, '')}", STYLES.get(outcome, ""))
+        if outcome == "failed":
             for line in self._tail(name).splitlines()[-LINES:] or ["(empty)"]:
                 self.say(f"    {line}")
 
@@ -73,15 +73,15 @@ class Display:
 
     def summary(self, driver: Driver) -> str:
         """Return one line: number of finished stages, their results, and the time left."""
-        parts = [f"{len(driver.fates)} of {driver.total} stages done", *self._counts(driver)]
-        left = driver.left()
+        parts = [f"{len(driver.outcomes)} of {driver.total} stages done", *self._counts(driver)]
+        left = driver.seconds_left()
         if driver.running:
             parts.append(f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left")
         return " · ".join(parts)
 
     def _counts(self, driver: Driver) -> list[str]:
-        counts = Counter(driver.fates.values())
-        return [f"{counts[fate]} {fate}" for fate in _FATES if counts[fate]]
+        counts = Counter(driver.outcomes.values())
+        return [f"{counts[outcome]} {outcome}" for outcome in _OUTCOMES if counts[outcome]]
 
     def _running(self, driver: Driver) -> Table:
         table = Table(box=None, show_header=False, pad_edge=False)
@@ -102,8 +102,8 @@ class Display:
             table = Table("stage", "", "seconds", box=None, pad_edge=False)
             table.columns[2].justify = "right"
             for name, seconds in driver.seconds.items():
-                fate = driver.fates[name]
-                table.add_row(name, Text(fate, STYLES.get(fate, "")), f"{seconds:.1f}")
+                outcome = driver.outcomes[name]
+                table.add_row(name, Text(outcome, STYLES.get(outcome, "")), f"{seconds:.1f}")
             self.console.print(table)
         self.say(", ".join(self._counts(driver)) or "nothing to do", "bold")
 
@@ -120,4 +120,4 @@ class Display:
             return ""
 
 
-_FATES: tuple[Fate, ...] = ("ran", "restored", "unchanged", "failed", "skipped")
+_OUTCOMES: tuple[Outcome, ...] = ("ran", "restored", "unchanged", "failed", "skipped")

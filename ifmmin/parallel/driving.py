@@ -16,7 +16,7 @@ POLL = 0.25
 ATTEMPTS = 3
 """Maximum number of attempts for a stage whose worker dies."""
 
-Fate = Literal["unchanged", "restored", "ran", "failed", "lost", "skipped"]
+Outcome = Literal["unchanged", "restored", "ran", "failed", "lost", "skipped"]
 
 
 class Workspace(Protocol):
@@ -28,7 +28,7 @@ class Workspace(Protocol):
     def prepare(self, name: str) -> Literal["unchanged", "restored", "held", "failed"] | Job:
         """Update a stage without running it, or return the job to run; held: another process holds it."""
 
-    def finish(self, name: str, *, good: bool) -> bool:
+    def finish(self, name: str, *, succeeded: bool) -> bool:
         """Release a stage and cache its outputs; return whether it succeeded and all outputs exist."""
 
     def write_lock(self) -> None:
@@ -38,7 +38,7 @@ class Workspace(Protocol):
 class Executor(Protocol):
     """The workers."""
 
-    def threads(self) -> int:
+    def capacity(self) -> int:
         """Return how many stages can run in parallel; 1 until the first is submitted."""
 
     def submit(self, job: Job) -> None:
@@ -57,7 +57,9 @@ class Watcher(Protocol):
     def say(self, text: str) -> None:
         """Show a message about the run."""
 
-    def tell(self, fate: Fate | Literal["held"], name: str, seconds: float, done: str) -> None:
+    def report_outcome(
+        self, outcome: Outcome | Literal["held"], name: str, seconds: float, done: str
+    ) -> None:
         """Show the result of a stage."""
 
     def show(self, driver: "Driver") -> None:
@@ -74,7 +76,7 @@ class Planner(Protocol):
         """Return whether a stage's command, code, inputs, params or outputs have changed."""
 
 
-def rehearsed(project: Planner, targets: Sequence[str]) -> Iterator[str]:
+def dry_run(project: Planner, targets: Sequence[str]) -> Iterator[str]:
     """Yield a line for each stage that would run: changed stages and those that depend on them."""
     outdated: set[str] = set()
     plan = project.plan(targets)
@@ -90,26 +92,26 @@ class Estimates:
 
     def __init__(self, logs: Path) -> None:
         """Read the records of earlier runs (`ifmmin.core.entry`)."""
-        self._own: dict[str, float] = {}
+        self._last_seconds: dict[str, float] = {}
         for path in logs.glob("*.json"):
             try:
                 record = json.loads(path.read_text("utf-8"))
-                self._own[record["stage"]] = float(record["seconds"])
+                self._last_seconds[record["stage"]] = float(record["seconds"])
             except (ValueError, KeyError, TypeError, OSError):
                 continue
 
     def add(self, name: str, seconds: float) -> None:
         """Store the seconds of a finished stage."""
-        self._own[name] = seconds
+        self._last_seconds[name] = seconds
 
-    def of(self, names: Sequence[str]) -> dict[str, float]:
+    def estimate(self, names: Sequence[str]) -> dict[str, float]:
         """Estimate the seconds of each stage."""
         by_kind: dict[str, list[float]] = {}
-        for name, seconds in self._own.items():
+        for name, seconds in self._last_seconds.items():
             by_kind.setdefault(_kind(name), []).append(seconds)
         means = {kind: sum(seconds) / len(seconds) for kind, seconds in by_kind.items()}
         mean = sum(means.values()) / len(means) if means else 1.0
-        return {name: self._own.get(name, means.get(_kind(name), mean)) for name in names}
+        return {name: self._last_seconds.get(name, means.get(_kind(name), mean)) for name in names}
 
 
 def _kind(name: str) -> str:
@@ -127,7 +129,7 @@ class Driver:
     """Runs stages in the order of their dependencies, one on each worker.
 
     Attributes:
-        fates: result of each finished stage.
+        outcomes: result of each finished stage.
         seconds: run time of each stage that ran.
         running: start time of each running stage (monotonic clock).
         total: number of stages.
@@ -145,16 +147,16 @@ class Driver:
         """Store the project, the workers and the progress display."""
         self._workspace, self._executor, self._watcher = workspace, executor, watcher
         self._estimates, self._keep_going = estimates, keep_going
-        self.fates: dict[str, Fate] = {}
+        self.outcomes: dict[str, Outcome] = {}
         self.seconds: dict[str, float] = {}
         self.running: dict[str, float] = {}
         self.total = 0
         self._needs: dict[str, set[str]] = {}
         self._waiting: list[str] = []
         self._attempts: dict[str, int] = {}
-        self._way: dict[str, float] = {}
+        self._remaining_path: dict[str, float] = {}
         self._held: set[str] = set()
-        self._manned = True
+        self._has_workers = True
         self._written, self._pause = time.monotonic(), WRITE_EVERY
 
     def run(self, targets: Sequence[str]) -> None:
@@ -170,12 +172,12 @@ class Driver:
                 if time.monotonic() - self._written > self._pause:
                     self._write_lock()
         finally:
-            self._leave()
-        self.fates |= dict.fromkeys(self._waiting, "skipped")
+            self._shut_down()
+        self.outcomes |= dict.fromkeys(self._waiting, "skipped")
         if self._waiting:
             self._watcher.say(f"{len(self._waiting)} stages were skipped after the failure")
 
-    def _leave(self) -> None:
+    def _shut_down(self) -> None:
         """Collect finished stages, stop running ones, and write dvc.lock even on errors."""
         try:
             for name, status in self._executor.ended(0.0):
@@ -185,11 +187,11 @@ class Driver:
         finally:
             self._write_lock()
             for name in self.running:
-                self._workspace.finish(name, good=False)
+                self._workspace.finish(name, succeeded=False)
 
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Estimate the seconds until all stages are done, if the workers stay busy."""
-        estimates = self._estimates.of([*self._waiting, *self.running])
+        estimates = self._estimates.estimate([*self._waiting, *self.running])
         now = time.monotonic()
         work = sum(estimates[name] for name in self._waiting)
         work += sum(max(0.0, estimates[name] - (now - since)) for name, since in self.running.items())
@@ -214,62 +216,62 @@ class Driver:
                 self.running[name] = time.monotonic()
                 self._executor.submit(prepared)
             else:
-                self._through(prepared, name)
+                self._record_outcome(prepared, name)
         for name in held - self._held:
-            self._watcher.tell("held", name, 0.0, self._done())
+            self._watcher.report_outcome("held", name, 0.0, self._done())
         self._held = held
         return self._next(()) is not None
 
     def _workers(self) -> int:
         """Return how many stages can run in parallel; report when there are no workers."""
-        workers = self._executor.threads()
-        if not workers and self._manned:
-            self._watcher.say("no workers; waiting for some")
-        self._manned = workers > 0
+        workers = self._executor.capacity()
+        if not workers and self._has_workers:
+            self._watcher.say("no workers are connected; waiting")
+        self._has_workers = workers > 0
         return workers
 
     def _next(self, held: Container[str]) -> str | None:
         """Return the stage to start next; None if no stage is ready."""
-        if "failed" in self.fates.values() and not self._keep_going:
+        if "failed" in self.outcomes.values() and not self._keep_going:
             return None
-        met = {name for name, fate in self.fates.items() if fate != "failed"}
+        met = {name for name, outcome in self.outcomes.items() if outcome != "failed"}
         ready = (name for name in self._waiting if name not in held and self._needs[name] <= met)
-        return max(ready, key=lambda name: self._way[name], default=None)
+        return max(ready, key=lambda name: self._remaining_path[name], default=None)
 
     def _measure(self) -> None:
         """Estimate the longest remaining path of each waiting stage, in seconds."""
-        estimates = self._estimates.of(self._waiting)
+        estimates = self._estimates.estimate(self._waiting)
         after = dict.fromkeys(self._needs, 0.0)
         for name in reversed(self._waiting):
-            self._way[name] = estimates[name] + after[name]
+            self._remaining_path[name] = estimates[name] + after[name]
             for need in self._needs[name]:
-                after[need] = max(after[need], self._way[name])
+                after[need] = max(after[need], self._remaining_path[name])
 
     def _end(self, name: str, status: int) -> None:
         """Handle the end of a stage: success, failure, or another attempt after a lost worker."""
         seconds = time.monotonic() - self.running.pop(name)
         self._attempts[name] = self._attempts.get(name, 0) + 1
         again = status == GONE and self._attempts[name] < ATTEMPTS
-        good = self._workspace.finish(name, good=status == 0)
+        succeeded = self._workspace.finish(name, succeeded=status == 0)
         if again:
             self._waiting.append(name)
             self._waiting.sort(key=list(self._needs).index)
-            self._watcher.tell("lost", name, seconds, self._done())
+            self._watcher.report_outcome("lost", name, seconds, self._done())
             return
         self.seconds[name] = seconds
         if status:
             self._watcher.say(f"{name}: {_reason(status)}")
-        if good:
+        if succeeded:
             self._estimates.add(name, seconds)
             self._measure()
-        self._through("ran" if good else "failed", name)
+        self._record_outcome("ran" if succeeded else "failed", name)
 
-    def _through(self, fate: Fate, name: str) -> None:
-        self.fates[name] = fate
-        self._watcher.tell(fate, name, self.seconds.get(name, 0.0), self._done())
+    def _record_outcome(self, outcome: Outcome, name: str) -> None:
+        self.outcomes[name] = outcome
+        self._watcher.report_outcome(outcome, name, self.seconds.get(name, 0.0), self._done())
 
     def _done(self) -> str:
-        return f"{len(self.fates)}/{self.total}"
+        return f"{len(self.outcomes)}/{self.total}"
 
     def _write_lock(self) -> None:
         start = time.monotonic()

@@ -10,7 +10,7 @@ _waiting: list[int] = []
 _depth = 0
 
 
-def hear() -> None:
+def install_handlers() -> None:
     """Raise KeyboardInterrupt on each signal in SIGNALS, except those already ignored, as under nohup."""
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -25,13 +25,13 @@ def _handle(number: int, frame: object) -> None:
 
 
 @contextmanager
-def not_heard_by_children() -> Iterator[None]:
+def blocked_in_children() -> Iterator[None]:
     """Block SIGINT for child processes started in this context, and defer it in this process.
 
     A terminal sends Ctrl-C to all its processes. Children inherit the blocked signal. A half-started cluster
     could neither run nor be closed.
     """
-    resource_tracker.ensure_running()  # starting it would unblock SIGINT in the thread that starts the children
+    resource_tracker.ensure_running()  # otherwise its start, below, would unblock SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         with deferred():

@@ -10,7 +10,7 @@ from ifmmin.core.errors import UserError
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def driver_lock(path: Path) -> Iterator[None]:
     """Hold the lock of a project's only driver.
 
     Raises:
@@ -21,7 +21,7 @@ def alone(path: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(
-                "another ifmmin run runs in this project; expected none. Wait for it to end, or stop it."
+                "another `ifmmin run` is already running in this project. Wait for it to end, or stop it."
             ) from None
         yield
 

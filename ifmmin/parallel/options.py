@@ -19,7 +19,7 @@ def client(
     """Connect to the scheduler selected by the command line, or start one.
 
     Raises:
-        UserError: if the scheduler does not answer, or -j exceeds the places on the GPUs.
+        UserError: if the scheduler does not answer, or -j exceeds the number of GPU slots.
     """
     if args.slurm:
         cluster = clusters.slurm(args.slurm, args.jobs or 1, logs / "slurm")
@@ -29,8 +29,8 @@ def client(
         slots = len(clusters.gpus()) * (args.per_gpu or 1)
         if slots and (args.jobs or 0) > slots:
             raise UserError(
-                f"-j is {args.jobs}; expected at most {slots}, as each worker has a place on a GPU. Let more "
-                "workers share a GPU (--per-gpu), or use the CPU (IFMMIN_DEVICE=cpu)."
+                f"-j is {args.jobs}; expected at most {slots}, one worker per GPU slot. Let more workers "
+                "share a GPU (--per-gpu), or use the CPU (IFMMIN_DEVICE=cpu)."
             )
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         cluster = clusters.local(args.jobs or slots or max(1, cores // threads), per_gpu=args.per_gpu or 1)

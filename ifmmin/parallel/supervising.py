@@ -35,7 +35,7 @@ LIBRARIES = (
 PYTHON = re.compile(r"python -m [\w.]+(?: +(?:[\w@%+=:,./-]+|'[^']*'))*")
 """Commands that Python can split like a shell: words, plain or in single quotes."""
 SHELL_OPTIONS = {"bash": ["--noprofile", "--norc"], "zsh": ["--no-rcs"]}
-PATIENCE = 60.0
+TOKEN_TIMEOUT = 60.0
 """Seconds to wait for a token that an earlier process of the stage still holds."""
 GONE = -99
 """Status of an attempt that started but never finished, or could not lock its token; equals no signal."""
@@ -90,11 +90,11 @@ def serve(*, warm: bool) -> list[str]:
             status = _recorded(token, job.attempt)
             if status is None:
                 for command, script in zip(job.commands, scripts, strict=True):
-                    _leave_if_alone()
+                    _exit_if_orphaned()
                     parent = os.getpid()
                     child = os.fork()
                     if not child:
-                        _settle(job, token, parent)
+                        _set_up_fork(job, token, parent)
                         return script or _shell(command)
                     status = _wait(child, woken)
                     if status:
@@ -104,7 +104,7 @@ def serve(*, warm: bool) -> list[str]:
     sys.exit()
 
 
-def _leave_if_alone(seconds: float = 0.0) -> None:
+def _exit_if_orphaned(seconds: float = 0.0) -> None:
     """Exit if the input ends within `seconds`; no other input can arrive while a job runs."""
     if select.select([sys.stdin], [], [], seconds)[0]:
         sys.exit()
@@ -112,7 +112,7 @@ def _leave_if_alone(seconds: float = 0.0) -> None:
 
 def _recorded(token: TextIO, attempt: str) -> int | None:
     """Lock the token; return the status of an attempt that cannot start, None if it can start."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TOKEN_TIMEOUT
     while True:
         try:
             fcntl.flock(token, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -120,7 +120,7 @@ def _recorded(token: TextIO, attempt: str) -> int | None:
         except BlockingIOError:
             if time.monotonic() > end:
                 return GONE
-            _leave_if_alone(0.1)
+            _exit_if_orphaned(0.1)
     token.seek(0)
     words = token.read().split()
     if words[:1] == [attempt]:
@@ -156,8 +156,8 @@ def _load() -> None:
             importlib.import_module(name)
 
 
-def _settle(job: Job, token: TextIO, parent: int) -> None:
-    """Set up the fork for a command: process group, death with its parent, files, folder, environment."""
+def _set_up_fork(job: Job, token: TextIO, parent: int) -> None:
+    """Set up the fork: process group, kill signal when the parent dies, files, folder, environment."""
     os.setpgid(0, 0)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -73,7 +73,7 @@ def _environment() -> dict[str, str]:
     """Return the worker's environment without the variables that Dask added.
 
     Dask's MALLOC_TRIM_THRESHOLD_ makes malloc release memory at once, so training allocates it again in each
-    step. It made two trainings on two cores 1.4 times as slow.
+    step. It slowed two parallel training runs on two cores down by a factor of 1.4.
     """
     added = dask.config.get("distributed.nanny.pre-spawn-environ", default={})
     return {key: value for key, value in os.environ.items() if str(added.get(key)) != value}

@@ -36,7 +36,7 @@ class Workspace:
 
         for name in ("dvc", "dvc_data", "dvc_objects"):  # their progress bars would disturb the display
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        with _expecting("a git repository, which a downloaded ZIP is not: clone the project with git"):
+        with _expecting("a git repository, which a downloaded ZIP is not. Clone the project with git"):
             self.repo = Repo(_wait_for_lock=True)
             self.repo.scm  # noqa: B018 - raises if there is none
         self.root, self.tmp = Path(self.repo.root_dir), Path(self.repo.tmp_dir)
@@ -51,8 +51,11 @@ class Workspace:
         self._held: dict[str, ExitStack] = {}
         self._locks: dict[Path, Lock] = {}
 
-    def forget(self) -> None:
-        """Release the paths of an earlier driver, which must have been killed; its PID may be reused."""
+    def release_stale_locks(self) -> None:
+        """Release the paths that a killed driver still holds. Call this only while holding the driver lock.
+
+        DVC itself cannot detect a killed driver if its PID was reused.
+        """
         from dvc.lock import make_lock
 
         path, guard = self.tmp / "rwlock", str(self.tmp / "rwlock.lock")
@@ -162,7 +165,7 @@ class Workspace:
         return self.tokens / name.replace(os.sep, "%")
 
     def _hold(self, name: str) -> None:
-        """Lock the paths of a stage like DVC: a concurrent dvc repro is refused."""
+        """Lock the paths of a stage like DVC: a concurrent dvc repro stops with an error."""
         from dvc.rwlock import rwlock
 
         stage = self._stages[name]
@@ -186,7 +189,7 @@ class Workspace:
         gpu = any(name in commands[0].split() for name in GPU_STAGES)
         return Job(name, commands, stage.wdir, environment, log, token, attempt, gpu)
 
-    def finish(self, name: str, *, good: bool) -> bool:
+    def finish(self, name: str, *, succeeded: bool) -> bool:
         """Release a stage's paths and, if it succeeded, cache its outputs.
 
         Returns:
@@ -197,12 +200,12 @@ class Workspace:
         with self._locked():
             self._held.pop(name).close()
             try:
-                if good:
+                if succeeded:
                     self._save(name)
             except (DvcException, OSError) as error:
                 self._fault(name, error)
                 return False
-        return good
+        return succeeded
 
     def _save(self, name: str) -> None:
         stage = self._stages[name]

@@ -1,4 +1,4 @@
-"""Invariant pretraining on full modalities: CMD draws the H^m into a shared subspace.
+"""Invariant pretraining on full modalities: L_cmd aligns the distributions of the H^m.
 
 Source: paper, section 2.1 and figure 1.
 """
@@ -18,7 +18,7 @@ from ifmmin.nn.sequences import Sequences
 
 
 class InvariantPretraining(nn.Module):
-    """Specificity encoders, Enc' and a classifier that reads h and H."""
+    """Specificity encoders, Enc' and a classifier on h and H."""
 
     smallest_batch = 2
     """CMD compares distributions, and all central moments of a single utterance are 0."""
@@ -36,7 +36,7 @@ class InvariantPretraining(nn.Module):
 
         Args:
             encoders: specificity encoders and Enc', which systems start from.
-            classifier: reads [h, H], 6 x hidden features.
+            classifier: takes [h, H], 6 x hidden features.
             cmd_weight: weight of L_cmd.
             cmd_warmup: epochs over which the weight of L_cmd rises linearly from 0; 0 or 1: no warm-up.
             K: highest order of moment in L_cmd.
@@ -51,7 +51,7 @@ class InvariantPretraining(nn.Module):
         return {**self.encoders.networks(), "classifier": self.classifier}
 
     def checkpoint_groups(self) -> dict[str, CheckpointGroup]:
-        """One group: the full input selects its epoch."""
+        """One group: its epoch is selected on the validation UA of the full input."""
         return {"": CheckpointGroup((FULL,), self.state_dict())}
 
     def precompute_targets(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
@@ -110,7 +110,7 @@ def build(
     cmd_warmup: int,
     K: int,
 ) -> InvariantPretraining:
-    """Build the network; the global generator draws its weights.
+    """Build the network; its weights are initialised from torch's global generator.
 
     The arguments are those of Encoders, Classifier and InvariantPretraining.
     """

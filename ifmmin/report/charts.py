@@ -1,4 +1,4 @@
-"""Charts of the report page as Vega-Lite specifications. Pure functions: tables in, specifications out.
+"""Charts of the report page as Vega-Lite specifications. Tables in, specifications out; no I/O.
 
 Text and axes inherit the page's colour (light or dark theme); marks have colours that are visible on both.
 """
@@ -47,7 +47,7 @@ CONFIG = {
 
 
 def specifications(
-    tables: Mapping[str, pd.DataFrame], *, systems: Sequence[str], drawn: str
+    tables: Mapping[str, pd.DataFrame], *, systems: Sequence[str], figure_system: str
 ) -> dict[str, dict[str, Any]]:
     """Specify all charts.
 
@@ -55,7 +55,7 @@ def specifications(
         tables: the tables of the stages aggregate and draw, by name: table, scores, confusion, comparison,
             curves, fig3a, fig3b.
         systems: rows of Table 1, in its order.
-        drawn: the system shown in figures 3a and 3b.
+        figure_system: the system shown in figures 3a and 3b.
 
     Returns:
         Chart name to Vega-Lite specification.
@@ -70,7 +70,7 @@ def specifications(
         "confusion": confusion(shown["confusion"], systems),
         "curves": curves(shown["curves"], systems),
         "fig3a": figure_3a(shown["fig3a"]),
-        "fig3b": figure_3b(shown["fig3b"], drawn),
+        "fig3b": figure_3b(shown["fig3b"], figure_system),
         "runs": runs(shown["scores"], systems),
     }
     return {
@@ -95,14 +95,14 @@ def bars(table: pd.DataFrame, systems: Sequence[str]) -> alt.LayerChart:
     """
     parts = []
     for metric in METRICS:
-        mean, spread = table[metric], table[f"{metric}_std"].fillna(0)
+        mean, std = table[metric], table[f"{metric}_std"].fillna(0)
         low, high = (table[f"{metric}_{end}"] for end in ("low", "high"))
         parts.append(
             table[["system", "condition"]].assign(
                 metric=metric.upper(),
                 mean=mean,
-                low=low.fillna(mean - spread).clip(0, 1),
-                high=high.fillna(mean + spread).clip(0, 1),
+                low=low.fillna(mean - std).clip(0, 1),
+                high=high.fillna(mean + std).clip(0, 1),
             )
         )
     chosen = _select("metric", "metric", [m.upper() for m in METRICS], "UA")
@@ -245,19 +245,19 @@ def figure_3a(points: pd.DataFrame) -> alt.Chart:
     )
 
 
-def figure_3b(lines: pd.DataFrame, drawn: str) -> alt.LayerChart:
+def figure_3b(lines: pd.DataFrame, system: str) -> alt.LayerChart:
     """Draw figure 3b: L_inv of each run over the epochs, and their mean.
 
     Args:
         lines: fold, seed, epoch, L_inv.
-        drawn: the system, for the axis title.
+        system: the system, for the axis title.
     """
     run = lines["fold"].astype(str) + ", seed " + lines["seed"].astype(str)
     base = alt.Chart(lines.assign(run="fold " + run)).encode(
         x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d"))
     )
     each = base.mark_line(strokeWidth=1, opacity=0.4, color=PALETTE[0]).encode(
-        y=alt.Y("L_inv:Q", title=f"L_inv of {drawn}"),
+        y=alt.Y("L_inv:Q", title=f"L_inv of {system}"),
         detail="run:N",
         tooltip=["run", "epoch", _number("L_inv")],
     )

@@ -1,4 +1,4 @@
-"""Figures 3a and 3b of the paper, training curves and robustness, from tables. No file I/O."""
+"""Figures 3a and 3b of the paper, training curves and robustness, from tables. No I/O."""
 
 from collections.abc import Mapping
 
@@ -152,7 +152,10 @@ def lines_3b(histories: Mapping[tuple[str, int, int], pd.DataFrame], system: str
         if name == system
     ]
     if not runs:
-        raise UserError(f"{system} is no row of the table; expected one of rows. Check figures.system.")
+        raise UserError(
+            f"{system} is not in Table 1; expected one of the systems listed under rows. "
+            "Check figures.system."
+        )
     if "L_inv" not in runs[0]:
         raise UserError(f"{system} has no L_inv; expected a system trained with it. Check figures.system.")
     return pd.concat(runs, ignore_index=True)[["fold", "seed", "epoch", "L_inv"]]
@@ -186,7 +189,7 @@ def figure_3b(lines: pd.DataFrame, system: str) -> Figure:
 
 
 def robustness(table: pd.DataFrame) -> Figure:
-    """Draw WA and UA against the rate of missing modalities and of missing frames (full input).
+    """Draw WA and UA as a function of the rate of missing modalities and of missing frames (full input).
 
     Args:
         table: system, missing, condition, missing_rate, wa, ua.
@@ -195,12 +198,12 @@ def robustness(table: pd.DataFrame) -> Figure:
         "modalities": "missing modalities (at least one remains)",
         "frames": "missing frames of all modalities",
     }
-    drawn = table[(table["missing"] == "modalities") | (table["condition"] == FULL)]
+    shown = table[(table["missing"] == "modalities") | (table["condition"] == FULL)]
     figure = Figure(figsize=(9.6, 6.4), dpi=150, layout="constrained")
     grid = figure.subplots(len(METRICS), len(panels), sharex=True, sharey=True)
     for row, metric in zip(grid, METRICS, strict=True):
         for axes, (missing, label) in zip(row, panels.items(), strict=True):
-            for system, line in drawn[drawn["missing"] == missing].groupby("system", sort=False):
+            for system, line in shown[shown["missing"] == missing].groupby("system", sort=False):
                 axes.plot(line["missing_rate"], line[metric], marker="o", markersize=3, label=system)
             axes.grid(alpha=0.3)
             axes.set_xlabel(f"rate of {label}" if metric == METRICS[-1] else "")

@@ -63,7 +63,7 @@ def html(
         heads=[_head(condition) for condition in SHOWN],
         compared=[row for row in rows if row["system"] in named],
         references=[row for row in rows if row["system"] not in named],
-        held=any(cell["held"] for row in rows for cell in row["cells"]),
+        significant=any(cell["significant"] for row in rows for cell in row["cells"]),
         untested=_untested(tables["significance"]),
         tests=list(_tests(tables["significance"])),
         comparison=comparison.replace({float("nan"): None}).to_dict("records"),
@@ -94,7 +94,7 @@ def _scripts() -> str:
 
 def _rows(table: pd.DataFrame, tests: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield the rows of Table 1; cells in the order of the column headings, WA before UA."""
-    held = {
+    significant = {
         (other, condition, metric)
         for other, condition, metric, p in tests[["other", "condition", "metric", "p_holm"]].itertuples(
             index=False
@@ -115,8 +115,8 @@ def _rows(table: pd.DataFrame, tests: pd.DataFrame) -> Iterator[dict[str, Any]]:
                     if pd.isna(by_condition[condition][metric])
                     else by_condition[condition][metric],
                     "marks": by_condition[condition][f"{metric}_marks"],
-                    "spread": by_condition[condition][f"{metric}_std"],
-                    "held": (system, condition, metric) in held,
+                    "std": by_condition[condition][f"{metric}_std"],
+                    "significant": (system, condition, metric) in significant,
                 }
                 for condition in SHOWN
                 for metric in METRICS

@@ -1,238 +1,177 @@
-r"""Table 1 as Markdown and LaTeX.
+r"""Table 1 for readers, as Markdown and LaTeX.
 
-    metrics/table1.md    Markdown: one row for each system, with its folds x seeds, then WA and UA of the six
-                         conditions, the average and the input avt. Cells like 0.7542↑⇑ ±.012: mean (four
-                         digits), marks, std (three digits). No std for a single run; – if the system does not
-                         support the input. References follow in a second table of the same shape, then the
-                         notes, one per line
-    metrics/table1.tex   LaTeX (ASCII): a table* environment that needs only \usepackage{booktabs}. Two blocks
-                         of four conditions, a, v, t, av above at, vt, average, avt, because sixteen columns
-                         would not fit on a page. A block has two heading lines, then two lines for each
-                         system: means with marks, and stds (omitted for a single run); references follow
-                         below a rule. The notes follow in footnote size
+    metrics/table1.md    Markdown: a table of UA, a table of WA, the notes
+    metrics/table1.tex   LaTeX (ASCII): two table* environments; need \usepackage{booktabs}
 
-References are the systems that the caller prints apart from the comparison. Written by aggregate.
+A table has one row for each system and one column for the average and each condition. Cells are in per cent:
+mean, marks, std. No std for a single run; – if the system does not support the input. References follow
+below the compared systems. Written by aggregate.
 """
 
 import re
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pandas as pd
 
 from ifmmin.core.files import atomic_write
-from ifmmin.core.terms import AVERAGE, CONDITIONS, FULL, METRICS, braces
+from ifmmin.core.terms import AVERAGE, CONDITIONS, FULL, braces
 
-SHOWN = (*CONDITIONS, AVERAGE, FULL)
-BLOCK = 4
-"""Conditions side by side in LaTeX."""
+SHOWN = (AVERAGE, *CONDITIONS, FULL)
+SCORES = {"ua": "UA", "wa": "WA"}
+NONE = "\N{EN DASH}"
+REFERENCES = "References, not part of the comparison"
+TITLE = "{score} in per cent under the six testing conditions, their average, and with all modalities"
 
-TIMES, NONE = "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
-
-CAPTION = "WA and UA of each system under the six testing conditions, their average, and on the full input."
-REFERENCE = "References, not part of the comparison:"
-BELOW = "References, not part of the comparison: {}."
-
-LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": "$<$",
-    ">": "$>$",
-    "|": "$|$",
-    '"': "''",
-    "↑": r"$\uparrow$",
-    "⇑": r"$\Uparrow$",
-    "±": r"$\pm$",
-    "\N{MULTIPLICATION SIGN}": r"$\times$",
-    "\N{EN DASH}": "--",
-}
-LATEX_MARKS = LATEX | {"*": "$^{*}$", "+": "$^{+}$"}
+COMPACT = "\\centering\n\\footnotesize\n\\setlength{\\tabcolsep}{3pt}"
+LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
+        "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$",
+        "|": "$|$", '"': "''", "↑": r"$\uparrow$", "⇑": r"$\Uparrow$", "±": r"$\pm$",
+        "\N{MULTIPLICATION SIGN}": r"$\times$", NONE: "--",
+    }
+)  # fmt: skip
 
 
-class Cell(NamedTuple):
-    """A formatted score; empty texts where a value is missing."""
-
-    mean: str
-    marks: str
-    std: str
-
-
-class Line(NamedTuple):
-    """The formatted row of a system; its cells are WA and UA of each condition in SHOWN."""
-
-    system: str
-    n_folds: int
-    n_seeds: int
-    cells: list[Cell]
-
-
-def write_markdown(path: Path, table: pd.DataFrame, apart: Collection[str], notes: Sequence[str]) -> None:
+def write_markdown(
+    path: Path,
+    table: pd.DataFrame,
+    names: Mapping[str, str],
+    references: Collection[str],
+    notes: Sequence[str],
+) -> None:
     """Write table1.md; see `markdown`."""
     with atomic_write(path) as temporary:
-        temporary.write_text(markdown(table, apart, notes), "utf-8")
+        temporary.write_text(markdown(table, names, references, notes), "utf-8")
 
 
-def write_latex(path: Path, table: pd.DataFrame, apart: Collection[str], notes: Sequence[str]) -> None:
+def write_latex(
+    path: Path,
+    table: pd.DataFrame,
+    names: Mapping[str, str],
+    references: Collection[str],
+    notes: Sequence[str],
+) -> None:
     """Write table1.tex; see `latex`."""
     with atomic_write(path) as temporary:
-        temporary.write_text(latex(table, apart, notes), "ascii")
+        temporary.write_text(latex(table, names, references, notes), "ascii")
 
 
-def markdown(table: pd.DataFrame, apart: Collection[str], notes: Sequence[str]) -> str:
+def markdown(
+    table: pd.DataFrame, names: Mapping[str, str], references: Collection[str], notes: Sequence[str]
+) -> str:
     """Format Table 1 as Markdown.
 
     Args:
         table: the frame of table1.csv.
-        apart: names of the references; names absent from the table are ignored.
-        notes: sentences below the table.
+        names: system to display name; others keep their identifier.
+        references: systems that are not compared; names absent from the table are ignored.
+        notes: sentences below the tables.
 
     Returns:
         The file's text.
     """
-    compared, reference = _lines(table, apart)
-    parts = [_markdown_table(compared)]
-    if reference:
-        parts += [REFERENCE, _markdown_table(reference)]
-    if notes:
-        parts.append("\n".join(f"{_markdown_text(note)}  " for note in notes))
-    return "\n\n".join(parts) + "\n"
+    parts = []
+    for score, title in SCORES.items():
+        compared, apart = _cells(table, score, "<sup>{}</sup>", " ±{}", names, references)
+        parts += [f"**{TITLE.format(score=title)}**", _markdown(compared)]
+        if len(apart):
+            parts += [f"{REFERENCES}:", _markdown(apart)]
+    escaped = str.maketrans({"*": r"\*", "+": r"\+"})
+    text = "  \n".join(_with_names(note, names).translate(escaped) for note in notes)
+    return "\n\n".join([*parts, *([text] if text else [])]) + "\n"
 
 
-def _markdown_table(lines: Sequence[Line]) -> str:
-    heads = [f"{_head(condition)} {score.upper()}" for condition in SHOWN for score in METRICS]
-    rows = [
-        ["System", f"Folds {TIMES} seeds", *heads],
-        *(
-            [line.system, f"{line.n_folds} {TIMES} {line.n_seeds}", *map(_markdown_cell, line.cells)]
-            for line in lines
-        ),
-    ]
-    head, *body = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([head, "|---|:---:|" + "---:|" * len(heads), *body])
+def _markdown(cells: pd.DataFrame) -> str:
+    align = ("left", *("right",) * len(SHOWN))
+    return cells.to_markdown(disable_numparse=True, colalign=align)
 
 
-def _markdown_cell(cell: Cell) -> str:
-    if not cell.mean:
-        return NONE
-    return f"{cell.mean}{cell.marks}" + (f" ±{cell.std}" if cell.std else "")
-
-
-def _markdown_text(note: str) -> str:
-    """Escape marks in a note that Markdown would read as emphasis or as a list."""
-    return re.sub(r"\*|^[+#-](?=\s)", r"\\\g<0>", note)
-
-
-def latex(table: pd.DataFrame, apart: Collection[str], notes: Sequence[str]) -> str:
+def latex(
+    table: pd.DataFrame, names: Mapping[str, str], references: Collection[str], notes: Sequence[str]
+) -> str:
     """Format Table 1 as LaTeX.
 
     Args:
         table: the frame of table1.csv.
-        apart: names of the references; names absent from the table are ignored.
-        notes: sentences below the table.
+        names: system to display name; others keep their identifier.
+        references: systems that are not compared; names absent from the table are ignored.
+        notes: sentences below the tables.
 
     Returns:
         The file's text, ASCII.
     """
-    compared, reference = _lines(table, apart)
-    slices = [slice(start, start + BLOCK) for start in range(0, len(SHOWN), BLOCK)]
-    blocks = [_latex_block(conditions, compared, reference) for conditions in slices]
-    below = [BELOW.format(", ".join(line.system for line in reference))] if reference else []
-    return "\n".join(
-        [
-            "% Written by the stage aggregate. Needs \\usepackage{booktabs}.",
-            r"\begin{table*}[t]",
-            r"\centering",
-            rf"\caption{{{CAPTION}}}",
-            r"\label{tab:table1}",
-            r"\par\smallskip",
-            r"\footnotesize",
-            r"\setlength{\tabcolsep}{3pt}",
-            rf"\begin{{tabular}}{{lc{'ll' * BLOCK}}}",
-            r"\toprule",
-            "\n\\midrule[\\heavyrulewidth]\n".join(blocks),
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\par\smallskip",
-            r"\begin{minipage}{\linewidth}",
-            r"\footnotesize",
-            *(_latex_text(text) for text in (*notes, *below)),
-            r"\end{minipage}",
-            r"\end{table*}",
-            "",
-        ]
-    )
+    tables = []
+    for score, title in SCORES.items():
+        compared, apart = _cells(table, score, "$^{{{}}}$", r" {{\scriptsize$\pm${}}}", names, references)
+        cells = pd.concat([compared, apart]).rename(_ascii).rename(columns=_ascii).rename_axis(None)
+        text = cells.map(_latex_cell).style.to_latex(
+            hrules=True,
+            column_format="l" + "r" * len(SHOWN),
+            caption=_ascii(TITLE.format(score=title) + "."),
+            label=f"tab:table1_{score}",
+            environment="table*",
+            position_float="centering",
+        )
+        lines = text.replace(r"\centering", COMPACT).splitlines()
+        if len(apart):
+            lines.insert(lines.index(r"\bottomrule") - len(apart), r"\midrule")
+        tables.append(lines)
+    below = [*notes, *([f"{REFERENCES}: {', '.join(apart.index)}."] if len(apart) else [])]
+    tables[-1][-1:-1] = [r"\par\smallskip\raggedright", *(_ascii(_with_names(note, names)) for note in below)]
+    return "\n".join(["% Written by the stage aggregate. Needs \\usepackage{booktabs}.", *chain(*tables), ""])
 
 
-def _latex_block(conditions: slice, compared: Sequence[Line], reference: Sequence[Line]) -> str:
-    """Format the headings and rows of one block of conditions."""
-    shown = SHOWN[conditions]
-    groups = [rf"\multicolumn{{2}}{{c}}{{{_latex_text(_head(condition))}}}" for condition in shown]
-    rules = [rf"\cmidrule(lr){{{column}-{column + 1}}}" for column in range(3, 3 + 2 * len(shown), 2)]
-    parts = [
-        _latex_row(["System", "Folds", *groups]),
-        " ".join(rules),
-        _latex_row(["", r"$\times$ seeds", *("WA", "UA") * len(shown)]),
-        r"\midrule",
-        *(_latex_line(line, conditions) for line in compared),
-    ]
-    if reference:
-        parts += [r"\midrule", *(_latex_line(line, conditions) for line in reference)]
-    return "\n".join(parts)
+def _latex_cell(cell: str) -> str:
+    return cell.replace("↑", r"\uparrow").replace("⇑", r"\Uparrow").replace(NONE, "--")
 
 
-def _latex_line(line: Line, conditions: slice) -> str:
-    """Format a system: its means and, if present, its stds below them."""
-    cells = line.cells[len(METRICS) * conditions.start : len(METRICS) * conditions.stop]
-    runs = rf"{line.n_folds}$\times${line.n_seeds}"
-    means = [cell.mean + _latex_text(cell.marks, LATEX_MARKS) if cell.mean else "--" for cell in cells]
-    rows = [_latex_row([_latex_text(line.system), runs, *means])]
-    if any(cell.std for cell in line.cells):
-        stds = [rf"\scriptsize$\pm${cell.std}" if cell.std else "" for cell in cells]
-        rows.append(_latex_row(["", "", *stds]))
-    return "\n".join(rows)
+def _with_names(note: str, names: Mapping[str, str]) -> str:
+    """Replace the identifiers of systems by their display names."""
+    return re.sub(r"\w+", lambda word: names.get(word[0], word[0]), note)
 
 
-def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + r" \\"
+def _ascii(text: str) -> str:
+    return text.translate(LATEX).encode("ascii", "replace").decode()
 
 
-def _latex_text(text: str, characters: Mapping[str, str] = LATEX) -> str:
-    """Convert a text to ASCII LaTeX; a character without an entry appears as its code point."""
-    return "".join(characters.get(c, c if c.isascii() else f"U+{ord(c):04X}") for c in text)
+def _cells(
+    table: pd.DataFrame,
+    score: str,
+    marks: str,
+    std: str,
+    names: Mapping[str, str],
+    references: Collection[str],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Format the cells of one score: of the compared systems, and of the references.
 
+    Args:
+        table: the frame of table1.csv.
+        score: ua or wa.
+        marks: format of the marks.
+        std: format of the std.
+        names: system to display name.
+        references: systems that are not compared.
+    """
 
-def _lines(table: pd.DataFrame, apart: Collection[str]) -> tuple[list[Line], list[Line]]:
-    """Format all rows: those of the compared systems, and those of the references."""
-    lines = [
-        _line(str(system), rows.set_index("condition"))
-        for system, rows in table.groupby("system", sort=False)
-    ]
-    return (
-        [line for line in lines if line.system not in apart],
-        [line for line in lines if line.system in apart],
-    )
+    def cell(row: pd.Series) -> str:
+        if pd.isna(row[score]):
+            return NONE
+        spread = row[f"{score}_std"]
+        return (
+            f"{100 * row[score]:.1f}"
+            + (marks.format(row[f"{score}_marks"]) if row[f"{score}_marks"] else "")
+            + ("" if pd.isna(spread) else std.format(f"{100 * spread:.1f}"))
+        )
 
-
-def _line(system: str, rows: pd.DataFrame) -> Line:
-    by_condition = rows.to_dict("index")
-    cells = [_cell(by_condition[condition], score) for condition in SHOWN for score in METRICS]
-    return Line(system, int(rows["n_folds"].max()), int(rows["n_seeds"].max()), cells)
-
-
-def _cell(row: Mapping[Hashable, Any], score: str) -> Cell:
-    mean, std = row[score], row[f"{score}_std"]
-    if pd.isna(mean):
-        return Cell("", "", "")
-    return Cell(f"{mean:.4f}", row[f"{score}_marks"], "" if pd.isna(std) else f"{std:.3f}".lstrip("0"))
+    by_condition = table.assign(cell=table.apply(cell, axis=1)).set_index(["system", "condition"])["cell"]
+    systems = list(dict.fromkeys(table["system"]))
+    cells = by_condition.unstack().loc[systems, list(SHOWN)].rename_axis("System")  # noqa: PD010 - cells are unique
+    cells.columns = pd.Index([_head(condition) for condition in SHOWN])
+    apart = cells.index.isin(list(references))
+    return cells[~apart].rename(names), cells[apart].rename(names)
 
 
 def _head(condition: str) -> str:

@@ -1,10 +1,11 @@
-"""Paired comparison of two experiments. Pure: tables in, tables out.
+"""Paired comparison of two experiments. Tables in, tables out; no I/O.
 
 Both experiments predict the same test utterances, so their differences are paired. Two confidence intervals
 express the uncertainty of a difference. The first resamples the test utterances of each fold and class
-(percentile bootstrap; Efron and Tibshirani, An Introduction to the Bootstrap, 1993). It covers the choice of
-utterances of the same speakers for fixed trained networks and needs one fold. The second is the corrected
-t-test of `significance` over folds. It also covers the variance of training and needs three folds.
+(percentile bootstrap; Efron and Tibshirani, An Introduction to the Bootstrap, 1993). It captures the sampling
+of utterances from the same speakers, treats the trained networks as fixed, and needs one fold. The second is
+the corrected t-test of `significance` over folds. It also captures the variance of training and needs three
+folds.
 """
 
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ COLUMNS = [
     *("system", "condition", "metric", "n_folds", "n_seeds", "reference", "other", "difference"),
     *("low", "high", "ci_low", "ci_high", "p", "p_holm", "note"),
 ]
-DRAWS = 2**12
+N_RESAMPLES = 2**12
 SHOWN = (AVERAGE, *CONDITIONS)
 
 
@@ -112,14 +113,14 @@ def resampled(
     generator = np.random.default_rng(0)
     folds = sorted({fold for _, fold, _ in pair})
     resamples: dict[tuple[str, ...], NDArray[np.int64]] = {}
-    replicates = np.zeros((DRAWS, len(SHOWN), len(METRICS)))
+    replicates = np.zeros((N_RESAMPLES, len(SHOWN), len(METRICS)))
     for fold in folds:
         gains, ids, labels = _gains([tables for (_, run_fold, _), tables in pair.items() if run_fold == fold])
         for label in np.unique(labels):
             gain, key = gains[labels == label], tuple(ids[labels == label])
             if key not in resamples:
                 resamples[key] = generator.multinomial(
-                    len(gain), np.full(len(gain), 1 / len(gain)), size=DRAWS
+                    len(gain), np.full(len(gain), 1 / len(gain)), size=N_RESAMPLES
                 )
             total = resamples[key] @ gain
             replicates[..., METRICS.index("wa")] += total / len(labels)

@@ -35,15 +35,15 @@ def text(table: pd.DataFrame, reference: str, other: str, changed: Mapping[str, 
     systems = list(dict.fromkeys(table["system"]))
     nonzero = set(table.loc[table[["low", "high"]].any(axis=1), "system"])
     different, same = [s for s in systems if s in nonzero], [s for s in systems if s not in nonzero]
-    parameters = [f"`{key}`: {a} -> {b}" for key, (a, b) in changed.items()] or ["nothing in params.yaml"]
+    parameters = [f"`{key}`: {a} -> {b}" for key, (a, b) in changed.items()] or ["no change in params.yaml"]
     n_folds, n_seeds = int(table["n_folds"].max()), int(table["n_seeds"].max())
-    lines = [f"## {other} against {reference}", "", *(f"- {line}" for line in parameters), ""]
+    lines = [f"## {other} vs. {reference}", "", *(f"- {line}" for line in parameters), ""]
     if different:
         lines += [
             _grid(table[table["system"].isin(different)]),
             "",
             f"Folds: {n_folds}, seeds: {n_seeds}. Difference: {other} minus {reference},",
-            "[95 % interval] over test utterances, networks as trained (bootstrap within fold and class).",
+            "[95 % interval] over test utterances, trained networks fixed (bootstrap within fold and class).",
             _about_folds(table, different),
         ]
     if same:
@@ -89,5 +89,5 @@ def _about_folds(table: pd.DataFrame, systems: Sequence[str]) -> str:
     if tested.empty:
         return f"No test over folds: {table.loc[table['system'].isin(systems), 'note'].iloc[0]}."
     n_significant = int((tested["p_holm"] < LEVEL).sum())
-    test = f"p < {LEVEL} after Holm (corrected resampled t-test)"
+    test = f"Holm-corrected p < {LEVEL} (corrected resampled t-test)"
     return f"* also significant over folds, {test}: {n_significant} of {len(tested)}."

@@ -1,4 +1,4 @@
-"""The marks of Table 1: where the proposed system is above or on par with the other systems. Pure.
+"""The marks of Table 1: where the proposed system is above or on par with the other systems. No I/O.
 
     ↑  above every baseline        *  not above, but on par with the best of them
     ⇑  above every ablation        +  not above, but on par with the best of them

@@ -1,4 +1,4 @@
-"""The notes below Table 1. Pure: tables in, sentences out."""
+"""The notes below Table 1. Tables in, sentences out; no I/O."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from ifmmin.results import marks, significance, table1
 def below(
     table: pd.DataFrame,
     corpus: Mapping[str, Any],
-    made: Mapping[tuple[str, int, int], Mapping[str, Any]],
+    run_metadata: Mapping[tuple[str, int, int], Mapping[str, Any]],
     tests: pd.DataFrame,
     compared: Mapping[str, Any],
 ) -> list[str]:
@@ -20,7 +20,7 @@ def below(
     Args:
         table: Table 1 with its marks.
         corpus: name and synthetic, from corpus.json.
-        made: (system, fold, seed) to the metadata of its predictions.
+        run_metadata: (system, fold, seed) to the metadata of its predictions.
         tests: result of `significance.compared`.
         compared: the section comparison of params.yaml.
 
@@ -28,7 +28,7 @@ def below(
         Sentences.
     """
     return [
-        *table1.notes(table, corpus, made),
+        *table1.notes(table, corpus, run_metadata),
         *marks.legend(table, **compared),
         *significance.footnote(tests),
     ]

@@ -1,4 +1,4 @@
-"""Comparison of our scores with the paper's. Pure: tables in, tables out."""
+"""Comparison of our scores with the paper's. Tables in, tables out; no I/O."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -52,7 +52,7 @@ def _long(table: pd.DataFrame, kept: list[str], name: str) -> pd.DataFrame:
 
 def _about_corpus(corpus: Mapping[str, Any]) -> list[str]:
     if corpus["synthetic"]:
-        return ["generated corpus: not comparable"]
+        return ["synthetic corpus: not comparable"]
     if not corpus["iemocap"]:
         return [f"{corpus['name']} is not IEMOCAP: not comparable"]
     n_classes = len(corpus["classes"])

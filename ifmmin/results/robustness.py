@@ -1,4 +1,4 @@
-"""Robustness: WA and UA against the missing rate of modalities and of frames, without retraining. Pure.
+"""Robustness: WA and UA as a function of the missing rate, without retraining. No I/O.
 
 Missing rates and protocols follow later papers: Lian et al., "GCNet", TPAMI 2023 (missing modalities; each
 utterance keeps at least one), and Yuan et al., "TFR-Net", ACM Multimedia 2021 (missing frames).
@@ -24,13 +24,13 @@ MIXED = "mixed"
 """The condition of utterances that miss different modalities."""
 
 
-def drawn(n: int, rate: float, seed: int) -> NDArray[np.str_]:
+def draw_conditions(n: int, rate: float, seed: int) -> NDArray[np.str_]:
     """Draw the available modalities of n utterances.
 
     Args:
         n: number of utterances.
-        rate: share of the 3 n sequences to remove, rounded to whole sequences. Each utterance keeps one
-            randomly drawn modality, so at most two thirds are removed, which the rate 0.7 stands for.
+        rate: fraction of the 3 n sequences to remove, rounded to whole sequences. Each utterance keeps one
+            randomly drawn modality, so at most two thirds are removed, even at rate 0.7.
         seed: seed of the draw; the sequences removed at a low rate are also removed at each higher rate.
 
     Returns:
@@ -75,7 +75,7 @@ def scores(runs: Runs, missing_frames: MissingFrames, n_classes: int) -> pd.Data
 
 
 def completed(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Add predictions for the full input if a system has none, with one network per condition.
+    """Add predictions for the full input to a system that has none because it has one network per condition.
 
     The added logits are the log of the mean probabilities of the three pairs of modalities. This is our
     construction, for curves that start at the full input; Table 1 does not use it.
@@ -97,7 +97,7 @@ def completed(predictions: pd.DataFrame) -> pd.DataFrame:
 def _without_modalities(predictions: pd.DataFrame, rate: float, seed: int) -> pd.DataFrame:
     """Select the prediction for the modalities drawn for each utterance, labelled as the full input."""
     ids = sorted(set(predictions["utterance_id"]))
-    available = dict(zip(ids, drawn(len(ids), rate, seed), strict=True))
+    available = dict(zip(ids, draw_conditions(len(ids), rate, seed), strict=True))
     chosen = predictions["condition"] == predictions["utterance_id"].map(available)
     part: pd.DataFrame = predictions[chosen].assign(condition=FULL)
     return part

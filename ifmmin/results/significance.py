@@ -1,4 +1,4 @@
-"""Statistical significance of differences in Table 1. Pure: tables in, tables out.
+"""Statistical significance of differences in Table 1. Tables in, tables out; no I/O.
 
 The runs of two systems are not independent samples. Seeds share a fold, so their differences are averaged,
 which gives one value for each fold. Folds with the same test utterances (two in IEMOCAP's published pack) are
@@ -30,7 +30,7 @@ COLUMNS = [
     *("other", "condition", "metric", "n_folds", "n_seeds", "difference", "ci_low", "ci_high"),
     *("p", "p_holm", "effect_size", "note"),
 ]
-FEWEST = 3
+MIN_UNITS = 3
 """Minimum number of units: with two (one degree of freedom) the interval spans 25 standard errors."""
 
 LEVEL = 0.05
@@ -116,7 +116,7 @@ def compared(
     return table.assign(p_holm=holm(table["p"]))[COLUMNS]
 
 
-def corrected(differences: NDArray[np.float64], ratio: float) -> Tested:
+def corrected_t_test(differences: NDArray[np.float64], ratio: float) -> Tested:
     """Corrected resampled t-test: t = mean / sqrt((1/k + ratio) s^2), k - 1 degrees of freedom.
 
     Args:
@@ -132,7 +132,7 @@ def corrected(differences: NDArray[np.float64], ratio: float) -> Tested:
         2013.
     """
     k = len(differences)
-    if k < FEWEST:
+    if k < MIN_UNITS:
         return UNTESTED
     mean, std = float(differences.mean()), float(differences.std(ddof=1))
     if std <= ROUNDING:
@@ -146,7 +146,7 @@ def corrected(differences: NDArray[np.float64], ratio: float) -> Tested:
 def with_intervals(
     table: pd.DataFrame, scores: pd.DataFrame, folds: Mapping[int, pd.DataFrame]
 ) -> pd.DataFrame:
-    """Add to Table 1 the 95 % confidence interval of each mean, with the method of `corrected`.
+    """Add to Table 1 the 95 % confidence interval of each mean, with the method of `corrected_t_test`.
 
     Args:
         table: Table 1: system, condition, wa, ua.
@@ -174,7 +174,7 @@ def with_intervals(
     return result
 
 
-def flipped(differences: NDArray[np.float64]) -> float:
+def sign_flip_p(differences: NDArray[np.float64]) -> float:
     """Permutation test: how often do differences of random sign have a mean at least as far from 0?
 
     Under the null hypothesis that the two systems are equal, both signs of a unit's difference are equally
@@ -212,8 +212,8 @@ def footnote(significance: pd.DataFrame) -> list[str]:
     n_untested = len(significance) - len(tested)
     untested = f" ({n_untested} more could not be tested)" if n_untested else ""
     method = (
-        "Differences of the proposed system from the others: corrected resampled t-test (Nadeau and Bengio, "
-        f"2003) on folds, seeds averaged, p after Holm over {len(tested)} comparisons{untested}."
+        "Differences between the proposed system and the others: corrected resampled t-test (Nadeau and "
+        f"Bengio, 2003) on folds, seeds averaged, Holm-corrected p over {len(tested)} comparisons{untested}."
     )
     significant = tested[tested["p_holm"] < LEVEL]
     if len(significant) > LISTED:
@@ -272,7 +272,7 @@ def _units(runs: pd.Series, fold_units: Mapping[int, _Fold]) -> NDArray[np.float
 
 def _tested(runs: pd.Series, fold_units: Mapping[int, _Fold]) -> Tested:
     ratios = [fold_units[fold].ratio for fold in runs.index.get_level_values("fold").unique()]
-    return corrected(_units(runs, fold_units), float(np.mean(ratios))) if ratios else UNTESTED
+    return corrected_t_test(_units(runs, fold_units), float(np.mean(ratios))) if ratios else UNTESTED
 
 
 def _row(runs: pd.Series, fold_units: Mapping[int, _Fold], absent: Sequence[str]) -> dict[str, object]:
@@ -291,15 +291,15 @@ def _row(runs: pd.Series, fold_units: Mapping[int, _Fold], absent: Sequence[str]
 
 def _outcome(units: NDArray[np.float64], test: Tested, n_folds: int, n_seeds: int) -> str:
     """Give the reason why there is no test, or else the result of the permutation test on the same units."""
-    if len(units) < FEWEST:
+    if len(units) < MIN_UNITS:
         return (
             f"{counted(n_folds, 'fold')}, {counted(n_seeds, 'seed')}: too few for a test; "
-            f"expected at least {FEWEST} folds with different test utterances"
+            f"expected at least {MIN_UNITS} folds with different test utterances"
         )
     if math.isnan(test.p):
         return f"the same difference in all {len(units)} folds: no variance to test against"
     kind = "exact" if 2 ** len(units) <= FLIPS else f"{FLIPS} random flips"
-    return f"sign-flip test over {len(units)} test sets ({kind}): p = {flipped(units):.4f}"
+    return f"sign-flip test over {len(units)} test sets ({kind}): p = {sign_flip_p(units):.4f}"
 
 
 def _remarks(runs: pd.Series, fold_units: Mapping[int, _Fold], n_folds: int, n_seeds: int) -> list[str]:
@@ -314,7 +314,7 @@ def _remarks(runs: pd.Series, fold_units: Mapping[int, _Fold], n_folds: int, n_s
     ]
     if len(runs) < n_folds * n_seeds:
         remarks.append(f"both systems have {len(runs)} of {n_folds * n_seeds} runs")
-    if n_seeds == 1 and len(sharing) >= FEWEST:
+    if n_seeds == 1 and len(sharing) >= MIN_UNITS:
         remarks.append("one seed: the std over seeds is unknown")
     return remarks
 

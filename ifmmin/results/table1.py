@@ -1,4 +1,4 @@
-"""Table 1, computed from the predictions of all runs. Pure: tables in, tables out.
+"""Table 1, computed from the predictions of all runs. Tables in, tables out; no I/O.
 
 Source: paper, section 3.1 (ten folds, three runs of each). The released
 auto/combine_results.py selects the better of two runs of each fold, on test data too.
@@ -176,7 +176,7 @@ def _by_system(runs: Runs) -> dict[str, pd.DataFrame]:
 
 
 def _by_condition(predictions: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Split by condition, in the order of the terms."""
+    """Split by condition, in the order of core/terms.py."""
     groups = dict(iter(predictions.groupby("condition")))
     return {c: groups[c] for c in (*CONDITIONS, FULL) if c in groups}
 
@@ -199,17 +199,18 @@ def notes(
     sentences = [
         f"{corpus['name']}; mean over {counted(table['n_folds'].max(), 'fold')}, "
         f"then over {counted(table['n_seeds'].max(), 'seed')}. "
-        "Average: of the six conditions; {a,v,t} is the full input and no part of it."
+        "Average: mean of the six conditions, without the full input {a,v,t}."
     ]
     if corpus["synthetic"]:
         sentences.append(
-            "The corpus is generated: the table shows that the pipeline works, never that a system is better."
+            "The corpus is synthetic: the table shows that the pipeline works, not that one system is better "
+            "than another."
         )
     if table["wa_std"].notna().any():
         sentences.append("± is the standard deviation over all runs.")
     if table["wa"].isna().any():
-        sentences.append("\N{EN DASH} stands where a system does not predict from that input.")
-    kinds = made_on(runs)
+        sentences.append("\N{EN DASH} means that the system does not support this input.")
+    kinds = devices_and_precisions(runs)
     if len(kinds) > 1:
         sentences.append(f"Devices and precisions are mixed: {', '.join(kinds)}.")
     sentences += [
@@ -221,7 +222,7 @@ def notes(
     return sentences
 
 
-def made_on(runs: Mapping[tuple[str, int, int], Mapping[str, Any]]) -> list[str]:
+def devices_and_precisions(runs: Mapping[tuple[str, int, int], Mapping[str, Any]]) -> list[str]:
     """List the devices and precisions of the runs, such as "cpu float32"; `runs` as in `notes`."""
     parts = (run[when] for run in runs.values() for when in ("pretrained", "trained", "evaluated"))
     return sorted({f"{part['device']} {part['precision']}" for part in parts if part is not None})

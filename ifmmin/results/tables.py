@@ -98,9 +98,9 @@ def write_comparison(path: Path, comparison: pd.DataFrame) -> None:
     write_csv(path, comparison)
 
 
-def write_runs(path: Path, made: Mapping[tuple[str, int, int], Mapping[str, Any]]) -> None:
+def write_runs(path: Path, run_metadata: Mapping[tuple[str, int, int], Mapping[str, Any]]) -> None:
     """Write runs.json: (system, fold, seed) to the metadata of the run."""
-    runs = [{"system": s, "fold": f, "seed": n, **metadata} for (s, f, n), metadata in made.items()]
+    runs = [{"system": s, "fold": f, "seed": n, **metadata} for (s, f, n), metadata in run_metadata.items()]
     write_json(path, {"runs": runs})
 
 

@@ -1,1 +1,1 @@
-"""params.yaml: its schema, presets, and what it tells before a run."""
+"""params.yaml: its schema, presets, and checks before a run."""

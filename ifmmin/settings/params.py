@@ -41,12 +41,12 @@ EXPECTED = {
     "too_short": "expected at least {min_length} items",
     "too_long": "expected at most {max_length} items",
     "literal_error": "expected {expected}",
-    "string_pattern_mismatch": "expected a text that matches {pattern}",
+    "string_pattern_mismatch": "expected text that matches {pattern}",
     "int_type": "expected a whole number",
     "int_from_float": "expected a whole number",
     "float_type": "expected a number",
     "bool_type": "expected true or false",
-    "string_type": "expected a text",
+    "string_type": "expected text",
     "list_type": "expected a list",
     "dict_type": "expected a group of keys",
     "model_type": "expected a group of keys",
@@ -78,7 +78,7 @@ def loader(kind: str = "safe") -> YAML:
 def _message(error: Mapping[str, Any], path: Path, group: type[BaseModel]) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "missing":
-        return f"{path}, key {key}: is missing. Add it; git has its value."
+        return f"{path}, key {key}: is missing; expected a value. Restore it from git."
     if error["type"] == "extra_forbidden":
         return f"{path}, key {key}: is not a known key; {_suggestion(error['loc'], group)}"
     expected = EXPECTED.get(error["type"], error["msg"]).format_map(error.get("ctx", {}))
@@ -109,8 +109,8 @@ def _system_errors(params: Params, path: Path) -> list[str]:
         if row not in names
     ]
     errors += [
-        f"{path}, key systems: {name!r} is defined in two groups; expected one (one kind of "
-        "encoders). Remove it from the other."
+        f"{path}, key systems: {name!r} is defined in two groups; expected exactly one kind of "
+        "pretraining. Remove it from the other."
         for name in sorted({n for n in names if names.count(n) > 1})
     ]
     errors += [

@@ -72,8 +72,8 @@ def describe(settings: Mapping[str, Any], folder: Path) -> str:
         folder: folder of the presets.
 
     Returns:
-        For example "paper", or "demonstration, but for folds, train.lr"; "none" without presets. The closest
-        preset has the smallest fraction of keys that differ.
+        For example "paper", or "demonstration, except for folds, train.lr"; "none" without presets. The
+        closest preset has the smallest fraction of keys that differ.
 
     Raises:
         ParamsError: if a preset is not a mapping.
@@ -87,7 +87,7 @@ def describe(settings: Mapping[str, Any], folder: Path) -> str:
     if not differing:
         return "none"
     (_, name), keys = min(differing.items())
-    return f"{name}, but for {', '.join(keys)}" if keys else name
+    return f"{name}, except for {', '.join(keys)}" if keys else name
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -137,6 +137,12 @@ class Figures(Group):
     perplexity: Rate
 
 
+class Export(Group):
+    """Settings of the exported model card."""
+
+    calibration_bins: Positive
+
+
 class Shared(Group):
     """Top-level values available to all systems, easy to override on the command line."""
 
@@ -181,6 +187,7 @@ class Params(Shared):
     folds: Annotated[list[Positive], Field(min_length=1), *Distinct]
     seeds: Annotated[list[Seed], Field(min_length=1), *Distinct]
     rows: Annotated[list[Name], Field(min_length=1), *Distinct]
+    names: dict[Name, Annotated[str, Field(min_length=1)]]
     synthesize: Synthesize
     split: Split
     missing_rates: Annotated[list[Fraction], Field(min_length=1), *Distinct]
@@ -191,6 +198,7 @@ class Params(Shared):
     train: Fit
     comparison: Comparison
     figures: Figures
+    export: Export
 
 
 def keys(group: type[BaseModel], prefix: str = "") -> list[str]:

@@ -83,8 +83,8 @@ def restore(name: str, tensors: Mapping[str, Tensor], header: Mapping[str, Any])
         system.load_state_dict(tensors)
     except FAULTS as error:
         raise UserError(
-            f"{name}: is no model that can be used ({one_line(error)}); expected a file that train wrote. "
-            "Rerun train."
+            f"{name}: is not a usable model ({one_line(error)}); expected a file written by train. Rerun "
+            "train."
         ) from error
     finally:
         hook.remove()

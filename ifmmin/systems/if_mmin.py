@@ -1,4 +1,7 @@
-"""IF-MMIN, the proposed system: each autoencoder reads H'; L_inv draws H' towards H. Paper, section 2.2."""
+"""IF-MMIN, the proposed system: every autoencoder takes H' as input; L_inv pulls H' towards H.
+
+Source: paper, section 2.2.
+"""
 
 from ifmmin.nn.if_mmin import build
 

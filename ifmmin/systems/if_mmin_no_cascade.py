@@ -1,4 +1,4 @@
-"""Ablation "w/o cascaded input": only the first autoencoder reads H'. Paper, section 3.4."""
+"""Ablation "w/o cascaded input": only the first autoencoder takes H' as input. Paper, section 3.4."""
 
 from functools import partial
 

@@ -14,20 +14,24 @@ from torch import Tensor, nn
 from ifmmin.core.terms import MODALITIES
 from ifmmin.nn.classifier import Classifier
 from ifmmin.nn.initialisation import initialise
-from ifmmin.nn.per_condition import PRESENT, PerCondition, named, per_condition, present
+from ifmmin.nn.per_condition import PRESENT, PerCondition, per_condition, present, with_prefixes
 from ifmmin.nn.protocol import Batch, CheckpointGroup, Prediction
 from ifmmin.nn.sequences import Sequences, to_device
 
 PRETRAINING = None
 
 TARGETS = {"a": ("t", "v"), "v": ("t", "a"), "t": ("v", "a"), "av": ("t",), "at": ("v",), "vt": ("a",)}
-"""Target modalities of each condition: the first is translated in a cycle, the second from its states."""
+"""Target modalities of each condition.
+
+Level 1 translates the source into the first target and back; level 2 translates the states of level 1 into
+the second target.
+"""
 
 ROUNDING = 1e-6
 """A feature counts as constant if its std is below this fraction of its root mean square."""
 
 
-def binned(x: Sequences, steps: int) -> Tensor:
+def resampled(x: Sequences, steps: int) -> Tensor:
     """Resample sequences to a common number of steps.
 
     Args:
@@ -42,12 +46,12 @@ def binned(x: Sequences, steps: int) -> Tensor:
     middle = (2 * bins + 1) * lengths // (2 * steps)
     short = lengths < steps
     first = torch.where(short, middle, bins * lengths // steps)  # (B, steps)
-    behind = torch.where(short, middle + 1, (bins + 1) * lengths // steps)
-    return x.means(first, behind)
+    end = torch.where(short, middle + 1, (bins + 1) * lengths // steps)
+    return x.means(first, end)
 
 
 class Translation(nn.Module):
-    """An encoder, whose states are the joint representation, and a decoder that reads them by attention.
+    """An encoder, whose states are the joint representation, and a decoder that attends to them.
 
     The published score of state j at step i is linear, w e_j + w' c_{i-1}. The second term is the same for
     all j, so the softmax over j cancels it. It is omitted here; the attention weights are the same in all
@@ -72,12 +76,12 @@ class Translation(nn.Module):
 
     def decode(self, states: Tensor) -> Tensor:
         """Map states (B, T, hidden) to (B, T, hidden)."""
-        context = attended(states, self.attention(states))[:, None]  # (B, 1, hidden)
+        context = attention_pool(states, self.attention(states))[:, None]  # (B, 1, hidden)
         decoded: Tensor = self.decoder(context.expand(-1, states.shape[1], -1))[0]
         return decoded
 
 
-def attended(states: Tensor, scores: Tensor) -> Tensor:
+def attention_pool(states: Tensor, scores: Tensor) -> Tensor:
     """Mean of (B, T, D) over T, weighted by the softmax of the scores (B, T, 1): (B, D)."""
     return (scores.softmax(1) * states).sum(1)
 
@@ -94,7 +98,7 @@ class Head(nn.Module):
     def forward(self, joint: Tensor) -> Tensor:
         """Map (B, T, hidden) to (B, hidden)."""
         states = self.lstm(joint)[0]
-        return attended(states, self.attention(states).tanh())
+        return attention_pool(states, self.attention(states).tanh())
 
 
 class Translator(nn.Module):
@@ -102,7 +106,7 @@ class Translator(nn.Module):
 
     Level 1 translates the source into the first target and back, with the same encoder and decoder. If there
     is a second target, level 2 translates the states of level 1 into it. The encoder states of the last level
-    are the joint representation. Prediction reads the source only.
+    are the joint representation. Prediction uses the source only.
     """
 
     smallest_batch = 1
@@ -123,7 +127,7 @@ class Translator(nn.Module):
             sizes: feature size D_m of each modality.
             hidden: number of units of each state.
             steps: number of steps to which every sequence is resampled.
-            classifier: reads the pooled joint representation.
+            classifier: takes the pooled joint representation.
             translation_weight: common weight of L_trans_1, L_cycle and L_trans_2.
             condition: the available modalities.
         """
@@ -146,7 +150,7 @@ class Translator(nn.Module):
         return dict(self.named_children())
 
     def checkpoint_groups(self) -> dict[str, CheckpointGroup]:
-        """One group: its condition selects its epoch."""
+        """One group: its epoch is selected on the validation UA of its condition."""
         return {"": CheckpointGroup((self.condition,), self.state_dict())}
 
     def precompute_targets(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
@@ -167,7 +171,7 @@ class Translator(nn.Module):
             getattr(self, f"deviation_{m}").copy_(torch.where(varies, std, 1.0))
         return self.standardised(x)
 
-    def share(self, other: "Translator") -> None:
+    def copy_statistics(self, other: "Translator") -> None:
         """Copy the means and stds of another translator."""
         for name, x in other.named_buffers():
             self.get_buffer(name).copy_(x)
@@ -177,7 +181,7 @@ class Translator(nn.Module):
         return {m: self._standardised(m, sequences) for m, sequences in x.items()}
 
     def _standardised(self, m: str, x: Sequences) -> Tensor:
-        z = (binned(x, self.steps) - self.get_buffer(f"mean_{m}")) / self.get_buffer(f"deviation_{m}")
+        z = (resampled(x, self.steps) - self.get_buffer(f"mean_{m}")) / self.get_buffer(f"deviation_{m}")
         return z if x.present.all() else z * to_device(x.present, z)[:, None, None]
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -206,9 +210,9 @@ class Translator(nn.Module):
 
     def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
         """Compute the pooled joint representation (B, hidden) from the source alone."""
-        return self.read(self.standardised({m: x[m] for m in self.condition}))
+        return self.pooled_joint(self.standardised({m: x[m] for m in self.condition}))
 
-    def read(self, z: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def pooled_joint(self, z: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Compute the pooled joint representation (B, hidden) from standardised sequences."""
         joint = self.level_1.encode(self.inputs[self.condition](_joined(z, self.condition)))
         if self.level_2 is not None:
@@ -238,14 +242,14 @@ class MCTN(PerCondition[Translator]):
         (_, first), *others = self.by_condition()
         z = first.precompute_targets(x)
         for _, other in others:
-            other.share(first)
+            other.copy_statistics(first)
         return z
 
     def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
         """Encode each condition's modalities with its own translator, and add PRESENT."""
         (_, first), *_ = self.by_condition()
         z = first.standardised(x)
-        features = named({c: translator.read(z) for c, translator in self.by_condition()})
+        features = with_prefixes({c: translator.pooled_joint(z) for c, translator in self.by_condition()})
         return {**features, PRESENT: present(x)}
 
 
@@ -260,7 +264,7 @@ def translator(
     translation_weight: float,
     condition: str,
 ) -> Translator:
-    """Build the translator of one condition; the global generator draws its weights.
+    """Build the translator of one condition; its weights are initialised from torch's global generator.
 
     The arguments are those of Translator and Classifier.
     """

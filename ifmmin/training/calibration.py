@@ -3,8 +3,6 @@
 Source: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
@@ -13,8 +11,6 @@ from ifmmin.core.terms import logit_columns
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.01, 100.0
 """Search range of the temperature. If no finite temperature is optimal, the result is one of these limits."""
-BINS = 15
-"""Number of bins of the expected calibration error."""
 
 
 def probabilities(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
@@ -47,51 +43,20 @@ def temperature(logits: ArrayLike, y: ArrayLike) -> float:
     return float(np.exp((low + high) / 2))
 
 
-def ece(p: ArrayLike, y: ArrayLike, bins: int = BINS) -> float:
-    """Expected calibration error, in [0, 1].
-
-    The weighted mean of |accuracy - confidence| over bins of the predicted class's probability, weighted by
-    the number of utterances. Bins have equal width: (k/bins, (k+1)/bins].
-
-    Args:
-        p: (N, classes) probabilities.
-        y: (N,) int, target class indices.
-        bins: number of bins.
-    """
-    values = np.asarray(p, np.float64)
-    confidence, correct = values.max(1), values.argmax(1) == np.asarray(y)
-    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(bin_of, weights=correct - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(values))
-
-
-def measure(predictions: pd.DataFrame, temperatures: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Measure the expected calibration error of each condition, before and after temperature scaling.
-
-    Args:
-        predictions: condition, label, and logit_<class> for each class.
-        temperatures: temperature of each condition in the predictions.
-
-    Returns:
-        Condition to {"temperature", "ece_before", "ece_after"}.
-    """
-    errors = {}
-    for c, (logits, y) in _by_condition(predictions).items():
-        before, after = (ece(probabilities(logits, T), y) for T in (1.0, temperatures[c]))
-        errors[c] = {"temperature": temperatures[c], "ece_before": before, "ece_after": after}
-    return errors
-
-
 def fit(predictions: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Fit a temperature for each condition on predictions of the validation utterances.
 
-    Args and returns: as in `measure`; the calibration errors are those of the same predictions.
+    Args:
+        predictions: condition, label, and logit_<class> for each class.
+
+    Returns:
+        Condition to {"temperature"}.
     """
-    best = {c: temperature(logits, y) for c, (logits, y) in _by_condition(predictions).items()}
-    return measure(predictions, best)
+    grouped = by_condition(predictions).items()
+    return {c: {"temperature": temperature(logits, y)} for c, (logits, y) in grouped}
 
 
-def _by_condition(predictions: pd.DataFrame) -> dict[str, tuple[NDArray[np.float64], NDArray[np.int64]]]:
+def by_condition(predictions: pd.DataFrame) -> dict[str, tuple[NDArray[np.float64], NDArray[np.int64]]]:
     """Logits (N, classes) and labels (N,) of each condition."""
     return {
         str(c): (part[logit_columns(part.columns)].to_numpy(np.float64), part["label"].to_numpy(np.int64))

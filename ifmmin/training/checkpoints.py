@@ -1,6 +1,6 @@
 """Checkpoints of an unfinished training run.
 
-    checkpoints/<name>.pt   {"key": text, "state": see ifmmin.training.progress}, written by torch.save
+    checkpoints/<name>.pt   {"key": text, "state": see ifmmin.training.state}, written by torch.save
 
 The stages pretrain and train write a checkpoint after each epoch. A stage that runs again resumes from it,
 and removes it after writing its artifacts. DVC does not track checkpoints. The key is a digest of everything

@@ -50,7 +50,7 @@ def arithmetic(device: torch.device, precision: str) -> AbstractContextManager[N
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
-def model(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
     """Model name of a GPU; empty for a CPU, whose model `entry.processor` records."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else ""
 
@@ -85,7 +85,7 @@ def choose() -> tuple[torch.device, str]:
     return chosen, name
 
 
-def settle(threads: int) -> tuple[torch.device, dict[str, Any]]:
+def configure(threads: int) -> tuple[torch.device, dict[str, Any]]:
     """Set device, precision and number of threads of this process.
 
     Args:

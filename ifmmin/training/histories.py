@@ -9,7 +9,8 @@
     L, L_...                mean of each loss over the training utterances of the epoch; terms are not
                             weighted, and summed over the networks if there are several
     validation_L_cls        cross entropy, pooled over the validation utterances and the conditions that
-                            select the epoch (the six; for pretraining and the floor system, the full input)
+                            select the epoch (the six; for pretraining and late_fusion_floor, the full
+                            input)
     validation_wa, _ua      WA and UA, pooled likewise, in [0, 1]; validation_ua_a ... _vt as for chosen
     active_x, std_x         for each monitored feature x (h_a ... H_t; a.joint ...): fraction of active units,
                             whose std over the validation utterances exceeds 0.001, and the mean std over all
@@ -37,7 +38,7 @@ def read(path: Path) -> pd.DataFrame:
     """Read a history and check it.
 
     Raises:
-        ArtifactError: if the file is not a CSV of numbers, a column is missing, a number is not finite, or
+        ArtifactError: if the file is not a CSV of numbers, a column is missing, a value is not finite, or
             not exactly one epoch is chosen.
     """
     return _validated(path, read_csv(path))
@@ -58,7 +59,7 @@ def _validated(path: Path, history: pd.DataFrame) -> pd.DataFrame:
         )
     for name in history.columns[~np.isfinite(history.to_numpy(np.float64)).all(axis=0)]:
         raise ArtifactError(
-            f"{path}: a number in column {name!r} is not finite; expected complete epochs. "
+            f"{path}: a value in column {name!r} is not finite; expected complete epochs. "
             "Rerun the stage that writes it."
         )
     for name in chosen[history[chosen].sum() != 1]:

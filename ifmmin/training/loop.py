@@ -13,8 +13,8 @@ from ifmmin.nn.sequences import to_device
 from ifmmin.training.batches import Corpus, draw_batches, draw_masks
 from ifmmin.training.devices import arithmetic
 from ifmmin.training.prediction import TrainingError, group_column, validate
-from ifmmin.training.progress import Checkpoint, Progress
 from ifmmin.training.schedule import learning_rate
+from ifmmin.training.state import Checkpoint, TrainingState
 
 log = logging.getLogger(__name__)
 
@@ -97,37 +97,41 @@ def fit(
         Paper, section 3.1; selection of the epoch: released code, train_miss.py.
     """
     optimiser = adam(system, settings)
-    progress = Progress(system, optimiser, seed)
+    training_state = TrainingState(system, optimiser, seed)
     targets = _precompute(system, corpus, precision)
-    _resume(progress, checkpoint, on_epoch)
-    for epoch in range(len(progress.history) + 1, settings.epochs + 1):
+    _resume(training_state, checkpoint, on_epoch)
+    for epoch in range(len(training_state.history) + 1, settings.epochs + 1):
         rate = learning_rate(
             epoch, lr=settings.lr, constant=settings.epochs_constant, decay=settings.epochs_decay
         )
         for group in optimiser.param_groups:
             group["lr"] = rate
-        batches = _batches(system, corpus, targets, settings, epoch, progress.order, progress.masks)
+        batches = _batches(
+            system, corpus, targets, settings, epoch, training_state.order, training_state.masks
+        )
         losses = _train_epoch(system, batches, optimiser, settings.clip, epoch, precision)
         row = {"epoch": epoch, "lr": rate, **losses, **validate(system, corpus, precision)}
-        progress.add(row)
+        training_state.add(row)
         if checkpoint and epoch < settings.epochs:
-            checkpoint.save(progress.state())
+            checkpoint.save(training_state.state())
         on_epoch(row)
-    progress.load_best()
-    table = _mark_chosen(pd.DataFrame(progress.history), list(system.checkpoint_groups()))
+    training_state.load_best()
+    table = _mark_chosen(pd.DataFrame(training_state.history), list(system.checkpoint_groups()))
     return Fitted(table, _collapsed(table, len(corpus.rows["validation"]), settings.on_collapse))
 
 
 def _resume(
-    progress: Progress, checkpoint: Checkpoint | None, on_epoch: Callable[[Mapping[str, float]], None]
+    training_state: TrainingState,
+    checkpoint: Checkpoint | None,
+    on_epoch: Callable[[Mapping[str, float]], None],
 ) -> None:
     """Restore the state of a checkpoint, if any, and call on_epoch for its epochs."""
     state = checkpoint.load() if checkpoint else None
     if state is None:
         return
-    progress.restore(state)
-    log.info("resuming after epoch %d.", len(progress.history))
-    for row in progress.history:
+    training_state.restore(state)
+    log.info("resuming after epoch %d.", len(training_state.history))
+    for row in training_state.history:
         on_epoch(row)
 
 

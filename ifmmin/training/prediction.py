@@ -79,7 +79,7 @@ def validate(system: System, corpus: Corpus, precision: str) -> dict[str, float]
         The validation columns of a history row (training/histories.py), including active_x and std_x.
 
     Raises:
-        TrainingError: if a logit, or a number of the row, is not finite.
+        TrainingError: if a logit or another value of the row is not finite.
     """
     groups = {name: group.conditions for name, group in system.checkpoint_groups().items()}
     conditions = [c for group in groups.values() for c in group]

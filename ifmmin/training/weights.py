@@ -15,8 +15,7 @@ Tensors are float32; their names are the parameter names of the module. The head
     collapsed                    collapsed encoders
     corpus                       model files only: content of corpus.json (see corpus/features.py)
     scaling                      model files only: acoustic scaling (see corpus/scalings.py)
-    calibration                  model files only: condition to temperature and to the expected calibration
-                                 error of the validation utterances, in [0, 1], before and after scaling
+    calibration                  model files only: condition to temperature, fitted on validation utterances
 """
 
 import json
@@ -56,7 +55,7 @@ def read(path: Path, **expected: object) -> tuple[dict[str, torch.Tensor], dict[
             the full system, and a model of another fold was trained on the test speaker of this fold.
 
     Raises:
-        ArtifactError: if the file is not a safetensors file of this pipeline, a number in it is not finite,
+        ArtifactError: if the file is not a safetensors file of this pipeline, a weight is not finite,
             or the header does not have the expected values.
         FileNotFoundError: if the file does not exist.
     """
@@ -85,7 +84,6 @@ def _check(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     not_finite = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
     if not_finite:
         raise ArtifactError(
-            f"{path}: {', '.join(not_finite)}: not all numbers are finite; expected finite "
-            "weights. Training has diverged. "
-            "Lower lr (params.yaml), or rerun the stage that writes it."
+            f"{path}: {', '.join(not_finite)}: not all values are finite; expected finite weights. "
+            "Training has diverged. Lower lr (params.yaml), or rerun the stage that writes it."
         )

@@ -1,4 +1,4 @@
-"""The project as the tests of architecture see it: its files, read and parsed, never run."""
+"""The project's files for the architecture tests: read and parsed, never run."""
 
 import ast
 import subprocess
@@ -18,7 +18,7 @@ LIBRARY = sorted(PACKAGE.rglob("*.py"))
 
 
 def name(path: Path) -> str:
-    """A file as dvc.yaml would name it; also the id of a parametrised test."""
+    """A path as in dvc.yaml; also the id of a parametrised test."""
     return path.relative_to(ROOT).as_posix()
 
 
@@ -45,7 +45,7 @@ def script(stage: str) -> Path:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Names that a file imports, wherever in it: `a.b` for `import a.b`, `a.b.c` for `from a.b import c`."""
+    """All names that a file imports: `a.b` for `import a.b`, `a.b.c` for `from a.b import c`."""
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,4 +1,4 @@
-"""The cache key of a stage: its deps are what it imports, its params are what it reads."""
+"""dvc.yaml is complete: the deps of a stage are its imports, and its params are those that it reads."""
 
 import ast
 import re
@@ -24,7 +24,7 @@ from architecture.project import (
 
 ROOMS_LOADED_BY_NAME = ("systems", "pretraining")
 COMPUTE_NOTHING = {"ifmmin/__init__.py", "stages/__init__.py"}
-"""They refuse an old Python, load models for users and handle Ctrl-C: no result depends on them."""
+"""No result depends on them: they check the Python version, load models for users and handle Ctrl-C."""
 BY_NAME = {
     "import_module",
     "__import__",
@@ -47,31 +47,30 @@ def file(module: str) -> Path:
 
 
 def known(imported: str) -> str:
-    """The module behind an imported name: `ifmmin.core.terms.MODALITIES` stands in `ifmmin.core.terms`."""
+    """The module of an imported name: `ifmmin.core.terms` for `ifmmin.core.terms.MODALITIES`."""
     while imported not in graph().modules:
         imported = imported.rpartition(".")[0]
     return imported
 
 
 def closure(modules: set[str]) -> set[str]:
-    """The modules, what they import, and the packages above: Python runs those too."""
-    found = modules.union(*(graph().find_upstream_modules(module) for module in modules))
-    return found | {
-        ".".join(parts[:n]) for parts in (module.split(".") for module in found) for n in range(1, len(parts))
-    }
+    """The modules, everything they import, and the packages above, whose code runs too."""
+    modules = modules.union(*(graph().find_upstream_modules(module) for module in modules))
+    parts = [module.split(".") for module in modules]
+    return modules | {".".join(names[:n]) for names in parts for n in range(1, len(names))}
 
 
 def loaded(room: str, stage: str, item: str | None) -> set[str]:
-    """What a stage loads from a room by name: the first word behind its module, or any file of the room."""
-    word = stages()[stage]["cmd"].split()[3]
-    if word.startswith("-"):
+    """The modules that a stage loads from a room by name: that of its first argument, or all."""
+    argument = stages()[stage]["cmd"].split()[3]
+    if argument.startswith("-"):
         return graph().find_children(f"ifmmin.{room}")
-    assert word in ("${item.system}", "${item.kind}")
+    assert argument in ("${item.system}", "${item.kind}")
     return {f"ifmmin.{room}.{item}"}
 
 
 def rooms_loaded(paths: list[Path]) -> set[str]:
-    """The rooms from which some files load by name: load("systems", ...)."""
+    """The rooms from which files load by name: `load("systems", ...)`."""
     calls = (node for path in paths for node in ast.walk(tree(path)) if isinstance(node, ast.Call))
     return {
         call.args[0].value
@@ -81,7 +80,7 @@ def rooms_loaded(paths: list[Path]) -> set[str]:
 
 
 def imported_files(stage: str, system: str | None) -> set[str]:
-    """Files of code that a stage runs; a package file without a statement is none."""
+    """The code files that a stage runs; an empty `__init__.py` does not count."""
     direct = {known(module) for module in imports(script(stage)) if module.split(".")[0] == "ifmmin"}
     modules = closure(direct)
     for room in rooms_loaded([script(stage), *(file(module) for module in modules)]):
@@ -97,48 +96,48 @@ def code_deps(stage: str, system: str | None) -> set[str]:
 
 
 def as_dep(path: str, deps: set[str]) -> str:
-    """The dep that covers a file: itself, or the folder above it that is a dep."""
+    """The dep that covers a file: a folder above it, or the file."""
     return next((str(p) for p in Path(path).parents if str(p) in deps), path)
 
 
 def cases() -> list[tuple[str, str | None]]:
-    """Each stage, and each system of params.yaml where a stage runs once per system."""
+    """Each stage, paired with each system (or kind of pretraining) for which it runs."""
     groups = {f"${{systems.{kind}}}": list(group) for kind, group in params()["systems"].items()}
     every = [system for group in groups.values() for system in group]
-    found: list[tuple[str, str | None]] = []
+    pairs: list[tuple[str, str | None]] = []
     for stage, content in stages().items():
         matrix = content.get("matrix", {})
         if "kind" in matrix:
-            found += [(stage, kind) for kind in params()["pretrainings"]]
+            pairs += [(stage, kind) for kind in params()["pretrainings"]]
             continue
         systems = groups.get(str(matrix["system"]), every) if "system" in matrix else [None]
-        found += [(stage, system) for system in systems]
-    return found
+        pairs += [(stage, system) for system in systems]
+    return pairs
 
 
 @pytest.mark.parametrize(("stage", "system"), cases(), ids=lambda value: value or "")
 def test_deps_are_imports(stage, system):
-    """A folder among the deps stands for all of its files, of which one at least is imported."""
+    """A folder among the deps covers all of its files; at least one of them must be imported."""
     deps = code_deps(stage, system)
 
     imported = {as_dep(path, deps) for path in imported_files(stage, system)}
 
-    assert sorted(imported - deps) == [], "imported, but not among the deps"
-    assert sorted(deps - imported) == [], "among the deps, but not imported"
+    assert sorted(imported - deps) == [], "imported but not a dep"
+    assert sorted(deps - imported) == [], "a dep but not imported"
 
 
 @pytest.mark.parametrize("stage", stages())
 def test_code_deps_exist(stage):
-    for system in {system for of, system in cases() if of == stage}:
+    for system in {system for case, system in cases() if case == stage}:
         missing = [dep for dep in code_deps(stage, system) if not (ROOT / dep).exists()]
 
         assert missing == []
 
 
-def test_one_module_loads_by_name_and_only_from_two_rooms():
-    """Any other import by name would escape the test above.
+def test_only_one_module_loads_by_name_and_only_from_two_rooms():
+    """test_deps_are_imports cannot see other imports by name.
 
-    The supervisor of a stage is not part of it, and no stage loads a visual plug-in or a verb.
+    Stages do not run the supervisor, visual plug-ins or verbs.
     """
     others = {PACKAGE / f"{name}.py" for name in ("parallel/supervising", "media/visual", "cli/main")}
     loaders = {
@@ -157,24 +156,24 @@ def test_every_script_is_run_by_a_stage():
 
 
 def constants(path: Path) -> dict[str, tuple[str, ...]]:
-    """Module constants that are tuples of strings, starred ones resolved."""
-    found: dict[str, tuple[str, ...]] = {}
+    """Module constants that are tuples of strings, with starred items resolved."""
+    tuples: dict[str, tuple[str, ...]] = {}
     for node in tree(path).body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
             values: list[str] = []
             for item in node.value.elts:
-                values += found[item.value.id] if isinstance(item, ast.Starred) else [ast.literal_eval(item)]
-            found[node.targets[0].id] = tuple(values)
-    return found
+                values += tuples[item.value.id] if isinstance(item, ast.Starred) else [ast.literal_eval(item)]
+            tuples[node.targets[0].id] = tuple(values)
+    return tuples
 
 
 @pytest.mark.parametrize("stage", stages())
-def test_params_of_the_stage_are_params_of_its_script(stage):
+def test_params_of_a_stage_are_those_of_its_script(stage):
     assert stages()[stage].get("params", []) == list(constants(script(stage)).get("PARAMS", ()))
 
 
 @pytest.mark.parametrize("path", sorted({script(stage) for stage in stages()}), ids=name)
-def test_a_stage_reads_params_through_its_constant_alone(path):
+def test_a_stage_reads_params_only_through_its_constant(path):
     reads = [
         ast.unparse(node)
         for node in ast.walk(tree(path))
@@ -186,7 +185,7 @@ def test_a_stage_reads_params_through_its_constant_alone(path):
 
 
 @pytest.mark.parametrize("stage", stages())
-def test_params_of_the_stage_are_keys_of_params_yaml(stage):
+def test_params_of_a_stage_are_keys_of_params_yaml(stage):
     for key in stages()[stage].get("params", []):
         value = params()
         for part in key.split("."):

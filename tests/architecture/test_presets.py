@@ -1,4 +1,4 @@
-"""Presets are overlays of one shape; the committed params.yaml is one of them."""
+"""All presets set the same keys, and the committed params.yaml is the demonstration."""
 
 import shutil
 from pathlib import Path
@@ -15,12 +15,12 @@ NAMES = ("demonstration", "paper", "paper_literal", "released_code")
 
 
 def leaves(values: dict[str, Any], above: str = "") -> dict[str, Any]:
-    """Dotted keys down to values; a list is a value, an empty mapping too."""
-    found: dict[str, Any] = {}
+    """Dotted key to value; lists and empty mappings are values."""
+    result: dict[str, Any] = {}
     for key, value in values.items():
         inside = isinstance(value, dict) and value
-        found |= leaves(value, f"{above}{key}.") if inside else {f"{above}{key}": value}
-    return found
+        result |= leaves(value, f"{above}{key}.") if inside else {f"{above}{key}": value}
+    return result
 
 
 def preset(name: str) -> dict[str, Any]:
@@ -28,25 +28,25 @@ def preset(name: str) -> dict[str, Any]:
 
 
 def applied(names: list[str], folder: Path) -> Path:
-    """A copy of params.yaml with presets laid over it, one after the other."""
+    """A copy of params.yaml to which presets are applied in order."""
     copy = Path(shutil.copy(ROOT / "params.yaml", folder))
     for name in names:
         presets.apply(copy, ROOT / "presets" / f"{name}.yaml")
     return copy
 
 
-def test_the_presets_are_four():
+def test_there_are_four_presets():
     assert sorted(path.name for path in (ROOT / "presets").iterdir()) == [f"{name}.yaml" for name in NAMES]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_keys_of_the_preset_stand_in_params_yaml(name):
+def test_keys_of_a_preset_are_in_params_yaml(name):
     assert sorted(set(preset(name)) - set(leaves(params()))) == []
 
 
 @pytest.mark.parametrize("name", NAMES[1:])
-def test_the_preset_sets_what_the_demonstration_sets(name):
-    """Or a preset would leave behind what the one before it has set."""
+def test_a_preset_sets_the_same_keys_as_the_demonstration(name):
+    """Otherwise values of a previous preset would remain."""
     assert sorted(preset(name)) == sorted(preset("demonstration"))
 
 
@@ -57,7 +57,7 @@ def test_params_yaml_is_the_demonstration():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_params_with_the_preset_are_accepted(name, tmp_path):
+def test_params_with_a_preset_are_accepted(name, tmp_path):
     path = applied([name], tmp_path)
 
     read = schema.read(path, *params())
@@ -66,8 +66,8 @@ def test_params_with_the_preset_are_accepted(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_demonstration_after_the_preset_gives_params_yaml_back(name, tmp_path):
-    """To the byte, comments included: the demonstration is committed, and so is its dvc.lock."""
+def test_applying_the_demonstration_after_a_preset_restores_params_yaml(name, tmp_path):
+    """Byte by byte, with comments: the demonstration and its dvc.lock are committed."""
     path = applied([name, "demonstration"], tmp_path)
 
     assert path.read_text("utf-8") == (ROOT / "params.yaml").read_text("utf-8")

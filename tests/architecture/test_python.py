@@ -1,4 +1,4 @@
-"""Every script refuses a Python that is too old before it imports anything that such a Python cannot have."""
+"""Every script refuses an old Python before it imports anything that such a Python lacks."""
 
 import subprocess
 import sys
@@ -18,13 +18,14 @@ runpy.run_module(module, run_name="__main__")
 
 
 @pytest.mark.parametrize("module", ["ifmmin", *(f"stages.{path.stem}" for path in SCRIPTS)])
-def test_an_old_python_is_named_and_what_is_expected(module):
-    """Without site-packages, as what is pinned cannot be installed there."""
+def test_an_old_python_gets_an_error_with_the_expected_version(module):
+    """Without site-packages: the pinned packages cannot be installed on an old Python."""
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", OLD, module], cwd=ROOT, capture_output=True, text=True
     )
 
     assert done.returncode == 1
     assert done.stderr == (
-        "This is Python 3.10; expected 3.11 or newer. Make the virtual environment with it.\n"
+        "This is Python 3.10; expected 3.11 or newer. "
+        "Create the virtual environment with Python 3.11 or newer.\n"
     )

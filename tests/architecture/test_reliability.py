@@ -1,4 +1,4 @@
-"""The page of what can be relied on names tests that there are."""
+"""docs/reliability.md cites tests that exist and counts faults correctly."""
 
 import ast
 import math
@@ -17,11 +17,11 @@ CLAIMS = [line for _, _, *lines in TABLES for line in lines]
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.split("|")[1].strip())
-def test_a_claim_is_held_by_a_test_that_there_is(claim):
-    found = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", claim)
+def test_every_claim_cites_an_existing_test(claim):
+    cited = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", claim)
 
-    assert found
-    for path, name in found:
+    assert cited
+    for path, name in cited:
         functions = [node.name for node in ast.walk(tree(ROOT / path)) if isinstance(node, ast.FunctionDef)]
         assert not name or name in functions
 
@@ -31,20 +31,20 @@ def test_all_six_tables_are_read():
 
 
 def cases(test):
-    """How often pytest runs a test."""
+    """How many cases pytest runs for a test."""
     return math.prod(len(mark.args[1]) for mark in test.pytestmark if mark.name == "parametrize")
 
 
-def test_the_page_counts_the_faults_that_are_tried():
+def test_the_page_counts_the_faults_that_are_tested():
     rows = re.findall(r"^\|.*\| (\d+) \| (\d+) \| (\d+) \| `?t", PAGE, re.MULTILINE)
-    spoiled = 2 * cases(faults.test_an_artifact_that_is_gone_or_cut_short_in_the_workspace)
-    spoiled += 2 + cases(faults.test_a_lock_that_is_broken_is_said_and_git_has_it)  # cache, checkpoint
-    tried = [
-        len(faults.FAULTS) * cases(faults.test_a_stage_that_is_struck_while_it_writes),
-        cases(faults.test_a_disk_that_is_really_full_or_may_not_be_written),
-        spoiled,
-        cases(faults.test_a_signal_ends_all_within_seconds_and_without_a_storm),
+    damaged = 2 * cases(faults.test_repro_restores_a_missing_or_truncated_artifact)
+    damaged += 2 + cases(faults.test_a_broken_dvc_lock_is_reported_and_git_restores_it)  # cache, checkpoint
+    tested = [
+        len(faults.FAULTS) * cases(faults.test_a_fault_during_a_write_is_repaired_by_the_next_repro),
+        cases(faults.test_a_full_or_read_only_disk_leaves_existing_files_unchanged),
+        damaged,
+        cases(faults.test_a_signal_stops_everything_within_seconds_and_quietly),
     ]
 
-    assert [int(row[0]) for row in rows[:4]] == tried
+    assert [int(row[0]) for row in rows[:4]] == tested
     assert all(int(n) == int(survived) + int(lost) for n, survived, lost in rows)

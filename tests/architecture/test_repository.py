@@ -1,4 +1,4 @@
-"""What the repository says of itself at first sight is true."""
+"""README badges, links, hooks and the devcontainer are correct."""
 
 import json
 import re
@@ -16,11 +16,11 @@ def pinned(name):
 
 
 def badges():
-    """Label and message of each badge that has them in its address."""
+    """Label and message of each badge with a fixed text."""
     return dict(re.findall(r"img\.shields\.io/badge/([^-]+)-(.+)-\w+\)", README))
 
 
-def test_badges_say_what_is_pinned():
+def test_badges_show_the_pinned_versions():
     assert badges() == {
         "python": "3.11+",
         "DVC": pinned("dvc"),
@@ -30,7 +30,7 @@ def test_badges_say_what_is_pinned():
     assert (ROOT / "LICENSE").read_text("utf-8").startswith("MIT License")
 
 
-def test_the_badge_of_ci_is_that_of_the_workflow_which_calls_the_one_gate():
+def test_the_ci_badge_belongs_to_the_workflow_that_runs_the_gate():
     [path] = set(re.findall(r"\.\./\.\./actions/workflows/(\w+\.yml)", README))
     workflow = yaml.safe_load((ROOT / ".github/workflows" / path).read_text("utf-8"))
 
@@ -41,18 +41,18 @@ def test_the_badge_of_ci_is_that_of_the_workflow_which_calls_the_one_gate():
     assert any("gh pr comment" in step.get("run", "") for step in steps)
 
 
-def test_every_stage_is_described():
+def test_every_stage_has_a_description():
     assert [name for name, stage in stages().items() if not stage.get("desc")] == []
 
 
-def test_links_inside_the_repository_lead_somewhere():
+def test_links_inside_the_repository_are_valid():
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
         links = re.findall(r"\]\((?!https?:|#|\.\./\.\./actions)([^)#]+)", page.read_text("utf-8"))
 
         assert [link for link in links if not (page.parent / link).exists()] == [], page
 
 
-def test_hooks_before_a_commit_run_what_is_installed():
+def test_commit_hooks_use_only_installed_tools():
     [repo] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"]
 
     assert repo["repo"] == "local"
@@ -69,5 +69,5 @@ def test_the_devcontainer_installs_the_requirements():
 @pytest.mark.parametrize(
     "guide", ["bring_your_corpus", "add_a_system", "run_on_a_cluster", "reproduce_the_paper"]
 )
-def test_the_readme_leads_to_every_guide(guide):
+def test_the_readme_links_every_guide(guide):
     assert f"docs/{guide}.md" in README

@@ -1,4 +1,4 @@
-"""requirements.txt and requirements-media.txt: exact versions of what is used, and nothing else."""
+"""The requirements files pin exact versions of the packages in use, and no others."""
 
 import re
 import sys
@@ -13,8 +13,8 @@ from packaging.utils import canonicalize_name
 from architecture.project import LIBRARY, ROOT, SCRIPTS, imports
 
 CORE, DEV, MEDIA = "requirements.txt", "requirements-dev.txt", "requirements-media.txt"
-FILES_ALONE = {"fer"}
-"""Not imported: its weights are read."""
+DATA_ONLY = {"fer"}
+"""Not imported: only its weights are read."""
 TOOLS = {
     "bokeh",
     "dvc-s3",
@@ -24,6 +24,7 @@ TOOLS = {
     "mypy",
     "pandas-stubs",
     "ruff",
+    "tabulate",
     "types-PyYAML",
     "types-tqdm",
 }
@@ -51,7 +52,7 @@ needs_media = pytest.mark.skipif(
 
 
 def imported(*paths: Path) -> set[str]:
-    """Names that the package index knows of what some files import; by default all, with the tests."""
+    """The distributions that files import; without arguments, all files including the tests."""
     files = paths or [*SCRIPTS, *LIBRARY, *(ROOT / "tests").rglob("*.py")]
     modules = {module.split(".")[0] for path in files for module in imports(path)}
     distributions = metadata.packages_distributions()
@@ -72,14 +73,14 @@ def test_every_requirement_is_imported_or_a_tool():
 
 
 def test_every_import_is_required():
-    """What comes along with another package today may not come along tomorrow."""
+    """A package that only another package installs today may be missing tomorrow."""
     media = normal(names(MEDIA))
     assert normal(imported(*SCRIPTS, *LIBRARY)) - normal(names()) - media == set()
     assert normal(imported()) - normal(names()) - normal(names(DEV)) - media == set()
 
 
-def test_what_pip_installs_with_the_package_is_pinned_for_the_pipeline():
-    """Names and, by their lower bounds, versions of pyproject.toml agree with requirements.txt."""
+def test_dependencies_of_the_package_are_pinned_in_requirements():
+    """pyproject.toml has the same packages as requirements.txt and allows the pinned versions."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
     needs = [*project["dependencies"], *extras["cluster"], *extras["export"]]
@@ -92,59 +93,59 @@ def test_what_pip_installs_with_the_package_is_pinned_for_the_pipeline():
 
 
 def needs(name: str) -> set[str]:
-    """What a package needs here, without extras."""
-    found = map(Requirement, metadata.requires(name) or [])
-    return {need.name for need in found if need.marker is None or need.marker.evaluate({"extra": ""})}
+    """The packages that a package requires on this machine, without extras."""
+    requirements = map(Requirement, metadata.requires(name) or [])
+    return {need.name for need in requirements if need.marker is None or need.marker.evaluate({"extra": ""})}
 
 
 @needs_media
-def test_every_requirement_of_recordings_is_imported_or_needed_by_one_that_is():
-    used = normal(imported()) | FILES_ALONE
-    reached, open_ = set(), normal(names(MEDIA)) & used
-    while open_:
-        reached |= open_
-        of = open_ - FILES_ALONE  # nothing of it runs
-        open_ = normal({need for name in of for need in needs(name)}) & normal(names(MEDIA)) - reached
+def test_every_media_requirement_is_imported_or_required_by_one():
+    used = normal(imported()) | DATA_ONLY
+    reached, pending = set(), normal(names(MEDIA)) & used
+    while pending:
+        reached |= pending
+        running = pending - DATA_ONLY  # none of its code runs
+        pending = normal({need for name in running for need in needs(name)}) & normal(names(MEDIA)) - reached
 
     assert normal(names(MEDIA)) - reached == set()
 
 
 @needs_media
-def test_both_files_together_are_all_that_recordings_need_and_in_the_versions_installed():
-    """So they can be installed with --no-deps: nothing is missing, and the core keeps its versions."""
+def test_media_and_core_requirements_are_complete_and_disjoint():
+    """So --no-deps is safe: nothing is missing, and the core keeps its versions."""
     pins = {canonicalize_name(r.name): r for r in map(Requirement, lines(MEDIA))}
     core = {canonicalize_name(r.name) for r in constraints()}
 
-    needed = normal({need for name in pins if name not in FILES_ALONE for need in needs(name)})
+    needed = normal({need for name in pins if name not in DATA_ONLY for need in needs(name)})
     assert needed - pins.keys() - core == set()
     assert pins.keys() & core == set()
     assert {name for name, pin in pins.items() if metadata.version(name) not in pin.specifier} == set()
 
 
 @pytest.mark.parametrize("file", [CORE, DEV, MEDIA])
-def test_every_requirement_has_its_exact_version(file):
+def test_every_requirement_has_an_exact_version(file):
     loose = [line for line in lines(file) if not re.fullmatch(r"[\w.-]+(\[\w+\])?==\d[\w.+!-]*", line)]
 
     assert loose == []
 
 
-def test_torch_is_the_one_that_made_the_lock():
+def test_torch_has_the_version_that_made_the_lock():
     assert "torch==2.13.0" in lines()
 
 
 def constraints() -> list[Requirement]:
-    """constraints.txt holds for every platform: a line counts where its marker does."""
+    """The lines of constraints.txt whose markers apply to this platform."""
     text = (ROOT / "constraints.txt").read_text("utf-8")
     pins = [Requirement(line) for line in text.splitlines() if line.strip() and line.lstrip()[0] != "#"]
     return [pin for pin in pins if pin.marker is None or pin.marker.evaluate()]
 
 
-def test_everything_that_the_requirements_bring_along_is_pinned_as_it_is_installed():
+def test_all_indirect_dependencies_are_pinned_as_installed():
     here = {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in constraints()}
 
-    open_, needed = [Requirement(line) for line in lines()], set()
-    while open_:
-        requirement = open_.pop()
+    pending, needed = [Requirement(line) for line in lines()], set()
+    while pending:
+        requirement = pending.pop()
         name = canonicalize_name(requirement.name)
         if (name, *requirement.extras) in needed:
             continue
@@ -154,7 +155,7 @@ def test_everything_that_the_requirements_bring_along_is_pinned_as_it_is_install
             if need.marker is None or any(
                 need.marker.evaluate({"extra": e}) for e in ("", *requirement.extras)
             ):
-                open_.append(need)
+                pending.append(need)
     versions = {name: metadata.version(name).partition("+")[0] for name, *_ in needed}
 
     assert len(versions) > 100

@@ -1,4 +1,4 @@
-"""Who may import whom: the contracts stand in pyproject.toml."""
+"""Which modules may import which; the contracts are in pyproject.toml."""
 
 import ast
 import os
@@ -23,31 +23,31 @@ def test_the_rooms_keep_their_contracts():
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_nobody_imports_a_script():
-    found = [
+def test_no_module_imports_a_script():
+    offenders = [
         f"{name(path)} imports {module}"
         for path in SCRIPTS + LIBRARY
         for module in imports(path)
         if module.split(".")[0] == "stages"
     ]
 
-    assert found == []
+    assert offenders == []
 
 
-def test_scripts_know_neither_dvc_nor_torch():
-    """DVC calls them; what computes is in the library."""
-    found = {
+def test_scripts_import_neither_dvc_nor_torch():
+    """DVC calls the scripts, and computation belongs to the library."""
+    offenders = {
         (path.name, module.split(".")[0])
         for path in SCRIPTS
         for module in imports(path)
         if module.split(".")[0] in ("dvc", "dvclive", "torch")
     }
 
-    assert found == set()
+    assert offenders == set()
 
 
-def test_what_computes_on_a_gpu_is_what_settles_on_a_device():
-    """The parallel runner gives a GPU to the stages that ask for a device, and to no other."""
+def test_gpu_stages_are_those_that_choose_a_device():
+    """The parallel runner gives a GPU exactly to the stages that choose a device."""
     [constant] = [
         node.value
         for node in tree(PACKAGE / "parallel/workspace.py").body

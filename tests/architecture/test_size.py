@@ -1,4 +1,4 @@
-"""Names of scripts, and how long code may be."""
+"""Names of scripts and lengths of functions and modules."""
 
 import ast
 import sys
@@ -12,13 +12,13 @@ MAIN, FUNCTION, MODULE = 40, 40, 330
 
 
 def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of the body, docstring and signature left out."""
+    """Lines of the body without signature and docstring."""
     statements = body(function)
     return statements[-1].end_lineno - statements[0].lineno + 1 if statements else 0
 
 
 def test_no_script_shadows_a_module():
-    """Python puts stages/ first on the path, so `select.py` there would be everyone's select."""
+    """If stages/ is first on Python's path, a script `select.py` would replace the module `select`."""
     modules = sys.stdlib_module_names | metadata.packages_distributions().keys() | {"ifmmin"}
 
     assert {path.stem for path in SCRIPTS} & modules == set()

@@ -1,6 +1,6 @@
-"""The names that users type behind `dvc repro`, as DVC expands them.
+"""The stage names that users pass to `dvc repro`, as DVC expands them.
 
-A matrix over a mapping works but is not in its manual.
+A matrix over a mapping works, but DVC does not document it.
 """
 
 import os
@@ -33,7 +33,7 @@ def expected(values: dict[str, Any]) -> list[str]:
 
 
 def listed(folder: Path, values: dict[str, Any]) -> list[str]:
-    """Names of the stages of our dvc.yaml with these params, in a folder of its own."""
+    """The stage names of our dvc.yaml with these params, listed by DVC in a new folder."""
     (folder / ".dvc").mkdir()
     (folder / ".dvc" / "config").write_text("[core]\nno_scm = true\nanalytics = false\n", "utf-8")
     shutil.copy(ROOT / "dvc.yaml", folder)
@@ -54,7 +54,7 @@ def test_stage_names_are_those_of_params_yaml(tmp_path):
 
 
 def test_stage_names_follow_folds_seeds_rows_and_systems(tmp_path):
-    """Three folds, two seeds, a system more, and only that one in Table 1."""
+    """Three folds, two seeds and a new system, which is the only one in Table 1."""
     values = deepcopy(params())
     values |= {"folds": [1, 2, 10], "seeds": [0, 7], "rows": ["seventh"]}
     values["systems"]["invariant"]["seventh"] = {}

@@ -1,4 +1,4 @@
-"""The symbol table: docs/symbols.md shows it, ruff enforces it."""
+"""The symbols of docs/symbols.md are those that ruff allows."""
 
 import re
 import tomllib
@@ -7,9 +7,9 @@ from architecture.project import ROOT
 
 
 def table() -> set[str]:
-    """Names with a capital in backticks in the table of docs/symbols.md; an index, `H_m[m]`, is left out.
+    """Names with a capital in backticks in the table of docs/symbols.md, without an index such as `[m]`.
 
-    Lower-case names, `lambda1` or `h_prime`, may stand there too: ruff has nothing against those.
+    Lower-case names such as `lambda1` are left out, since ruff allows them anyway.
     """
     text = (ROOT / "docs/symbols.md").read_text("utf-8")
     section = re.search(r"^# Symbols$(.*)\Z", text, re.MULTILINE | re.DOTALL)
@@ -19,7 +19,7 @@ def table() -> set[str]:
     return {symbol for symbol in quoted if symbol != symbol.lower()}
 
 
-def test_symbols_of_the_docs_are_those_that_ruff_lets_pass():
+def test_symbols_of_the_docs_are_those_that_ruff_allows():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     allowed = set(settings["tool"]["ruff"]["lint"]["pep8-naming"]["ignore-names"])
 

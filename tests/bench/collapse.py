@@ -1,11 +1,11 @@
-"""Which forms of invariant pretraining live: the measurements behind the README's "The form that lives".
+"""Which settings avoid collapse: the measurements of docs/collapse.md.
 
-    python tests/bench/collapse.py                  # on the embedded corpus, after `dvc repro split`
+    python tests/bench/collapse.py                  # on the synthetic corpus, after `dvc repro split`
     python tests/bench/collapse.py --features F --folds G --scale 3
 
-For each form: pretraining, then IF-MMIN, both with the epochs of params.yaml; at their chosen epochs the
-share of active units and the standard deviation over the validation utterances (artifacts/histories.py); and
-the test UA from text alone. About a minute a form on one core.
+With each group of settings it pretrains and trains IF-MMIN for the epochs of params.yaml. It prints the share
+of active units and the std on the validation utterances at the selected epochs, and the test UA from text
+alone. One group takes about a minute on one core.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from ifmmin.training import batches, loop, seeding
 from ifmmin.training.prediction import predict
 from stages import configure
 
-FORMS = {
+SETTINGS = {
     "default": {},
     "L_cmd x 0.001": {"cmd_weight": 0.001},
     "L_cmd x 0.01": {"cmd_weight": 0.01},
@@ -36,7 +36,7 @@ FORMS = {
     "LeakyReLU, L_cmd x 1": {"invariance_activation": "leaky_relu", "cmd_weight": 1.0},
     "no dropout in Enc_t": {"text_dropout": 0.0},
     "dropout 0.5 in Enc'": {"invariance_dropout": 0.5},
-    "to the letter": {
+    "literal": {
         "invariance_activation": "leaky_relu",
         "cmd_weight": 1.0,
         "invariance_dropout": 0.5,
@@ -46,7 +46,7 @@ MEASURED = ("h_a", "h_v", "h_t", "H_a", "H_v", "H_t")
 
 
 class Measured(NamedTuple):
-    """Live share and deviation at the chosen epochs of pretraining and training, and test UA by condition."""
+    """Share of active units and std at the selected epochs of both trainings, and test UA by condition."""
 
     pretraining: dict[str, float]
     training: dict[str, float]
@@ -54,7 +54,7 @@ class Measured(NamedTuple):
 
 
 def corpus(features_folder, folds_folder, fold, scale=1.0):
-    """One fold, with visual and textual frames multiplied by `scale`; and the number of classes."""
+    """One fold with visual and textual frames multiplied by `scale`, and the number of classes."""
     read = features.read(features_folder)
     frames = (
         read.frames
@@ -68,7 +68,7 @@ def corpus(features_folder, folds_folder, fold, scale=1.0):
 
 
 def resolved(change, fit):
-    """Settings of pretraining and of IF-MMIN as params.yaml has them, but for a change; no collapse stops."""
+    """Configs of pretraining and IF-MMIN from params.yaml with changes; a collapse only warns."""
     settings = params.read(project.ROOT / "params.yaml", *configure.PARAMS)
     for entry, module in (
         (settings["pretrainings"]["invariant"], load("pretraining", "invariant")),
@@ -77,12 +77,12 @@ def resolved(change, fit):
         accepts = configure.accepts(module)
         entry |= {key: value for key, value in change.items() if key in accepts}
         entry |= {**fit, "on_collapse": "warn"}
-    found = {name: config for name, _, config in configure.resolved(settings, "bench")}
-    return found["invariant"], found["if_mmin"]
+    configs = {name: config for name, _, config in configure.resolved(settings, "bench")}
+    return configs["invariant"], configs["if_mmin"]
 
 
 def measure(data, n_classes, change=None, *, seed=0, **fit):
-    """Pretrain and train one form on a corpus; `fit` overrides settings of both optimisations."""
+    """Pretrain and train with changed settings on a corpus; `fit` overrides settings of both trainings."""
     pretrain, train = resolved(change or {}, fit)
     silent = {"seed": seed, "precision": "float32", "on_epoch": lambda row: None}
     seeding.start(seed)
@@ -105,7 +105,7 @@ def measure(data, n_classes, change=None, *, seed=0, **fit):
 
 
 def main():
-    """Print a line for each form."""
+    """Print a row for each group of settings."""
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -115,25 +115,25 @@ def main():
     parser.add_argument("--fold", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS))
+    parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     args = parser.parse_args()
     data, n_classes = corpus(args.features, args.folds, args.fold, args.scale)
     columns = (
-        "form",
-        "live h^t, pretraining",
-        "live h^t, training",
-        "deviation of H^t, training",
+        "settings",
+        "active units of h^t, pretraining",
+        "active units of h^t, training",
+        "std of H^t, training",
         "test UA {t}",
     )
     show("| " + " | ".join(columns) + " |", "|---|" + "---:|" * 4)
-    for name in args.forms:
-        got = measure(data, n_classes, FORMS[name], seed=args.seed)
-        live = f"{got.pretraining['active_h_t']:.0%} | {got.training['active_h_t']:.0%}"
-        show(f"| {name} | {live} | {got.training['std_H_t']:.3f} | {got.ua['t']:.2f} |")
+    for name in args.settings:
+        measured = measure(data, n_classes, SETTINGS[name], seed=args.seed)
+        active = f"{measured.pretraining['active_h_t']:.0%} | {measured.training['active_h_t']:.0%}"
+        show(f"| {name} | {active} | {measured.training['std_H_t']:.3f} | {measured.ua['t']:.2f} |")
 
 
 def show(*lines):
-    """Print at once, since a form takes a minute."""
+    """Print without buffering, since a row takes a minute."""
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 

@@ -1,8 +1,8 @@
-"""The arithmetic that a piece of work cannot do without: FLOPs of its matrix products, counted as it runs.
+"""Lower bound of the arithmetic of a function: FLOPs of its matrix products, counted while it runs.
 
-Counted are the frames and utterances that reach a layer, so padding and what is encoded twice count only
-where they are; a convolution counts as a direct one, and backward its filters' maxima alone. Element by
-element work, optimiser and losses are left out.
+Only frames and utterances that reach a layer count, so padding and repeated encoding count if they occur. A
+convolution counts as a direct one; its backward pass counts only the maxima of its filters. Element-wise
+operations, optimiser and losses do not count.
 """
 
 from contextlib import ExitStack
@@ -15,32 +15,32 @@ from ifmmin.nn.encoders import LSTMMaxPool, TextCNN
 
 
 class _Count:
-    """Multiplications and additions so far."""
+    """The number of multiplications so far."""
 
     def __init__(self):
         self.products, self.inside = 0, False
 
     def add(self, forward, weights, inputs):
-        """Products forward; backward those for the weights, and those that lead the gradient on."""
+        """Add the products of the forward pass and, for gradients, of weights and inputs."""
         if not self.inside:
             self.products += forward + (weights + inputs if torch.is_grad_enabled() else 0)
 
 
 def flop(work):
-    """Run some work; twice the products of its layers, forward and backward."""
+    """Run a function and return twice the products of its layers, forward and backward."""
     count = _Count()
     pools = {LSTMMaxPool: _recurrent_pool, TextCNN: _convolutional_pool}
     with ExitStack() as stack:
-        for owner, of in pools.items():
-            stack.enter_context(mock.patch.object(owner, "pool", _around(count, owner.pool, of)))
-        for owner, of in {nn.Linear: _linear, nn.LSTM: _lstm}.items():
-            stack.enter_context(mock.patch.object(owner, "forward", _around(count, owner.forward, of)))
+        for owner, products in pools.items():
+            stack.enter_context(mock.patch.object(owner, "pool", _around(count, owner.pool, products)))
+        for owner, products in {nn.Linear: _linear, nn.LSTM: _lstm}.items():
+            stack.enter_context(mock.patch.object(owner, "forward", _around(count, owner.forward, products)))
         work()
     return 2 * count.products
 
 
 def _around(count, original, products):
-    """Count what a layer needs, and nothing of what it asks others to do for it."""
+    """Count the products of a layer, but not those of the layers that it calls."""
 
     def counted(layer, x, *rest):
         count.add(*products(layer, x))
@@ -67,15 +67,15 @@ def _lstm(layer, x):
 
 
 def _recurrent_pool(layer, x):
-    frames, of = int(x.lengths.sum()), layer.lstm
-    by_input, by_state = (frames * size * 4 * of.hidden_size for size in (of.input_size, of.hidden_size))
-    return by_input + by_state, by_input + by_state, by_state
+    lstm, frames = layer.lstm, int(x.lengths.sum())
+    inputs, states = (frames * size * 4 * lstm.hidden_size for size in (lstm.input_size, lstm.hidden_size))
+    return inputs + states, inputs + states, states
 
 
 def _convolutional_pool(layer, x):
     forward = weights = 0
-    for of in layer.convolutions:
-        windows = (x.lengths - of.kernel_size[0] + 1).clamp_min(1)
-        forward += int(windows.sum()) * of.weight.numel()
-        weights += len(windows) * of.weight.numel()  # one window for each filter
+    for convolution in layer.convolutions:
+        windows = (x.lengths - convolution.kernel_size[0] + 1).clamp_min(1)
+        forward += int(windows.sum()) * convolution.weight.numel()
+        weights += len(windows) * convolution.weight.numel()  # one window for each filter
     return forward, weights, 0

@@ -1,4 +1,4 @@
-"""A corpus of IEMOCAP's sizes without meaning, as ingest and split write one, for measurements of speed."""
+"""A random corpus of IEMOCAP's size in the format of ingest and split, for speed measurements."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -12,12 +12,12 @@ from stages import ingest, split
 SIZES = {"a": 130, "v": 342, "t": 1024}
 LONGEST = {"v": 50, "t": 22}
 N_TRAIN, N_OTHER = 4446, 545
-"""Utterances of one of IEMOCAP's folds, for training, and for validation and test each."""
+"""Utterances of an IEMOCAP fold: training; validation and test each."""
 BLOCK = 1 << 16
 
 
 class Place(NamedTuple):
-    """Where a corpus and one of its folds lie."""
+    """The paths of a corpus and one of its folds."""
 
     features: Path
     fold: Path
@@ -25,7 +25,7 @@ class Place(NamedTuple):
 
 
 def write(folder, n_train=N_TRAIN, n_other=N_OTHER, stretch=1, seed=0):
-    """Write frames drawn from a normal distribution; lengths as IEMOCAP's are, times `stretch`."""
+    """Write normally distributed frames; lengths are like IEMOCAP's, times `stretch`."""
     n = n_train + 2 * n_other
     draw = np.random.default_rng(seed)
     lengths = {
@@ -44,8 +44,8 @@ def write(folder, n_train=N_TRAIN, n_other=N_OTHER, stretch=1, seed=0):
         frames.flush()
     ids = [f"u{i:06d}" for i in range(n)]
     index = pd.DataFrame({"utterance_id": ids, "speaker": "", "label": draw.integers(0, 4, n)})
-    for m, of in lengths.items():
-        index[f"{m}_length"], index[f"{m}_offset"] = of, np.cumsum(of) - of
+    for m, n_frames in lengths.items():
+        index[f"{m}_length"], index[f"{m}_offset"] = n_frames, np.cumsum(n_frames) - n_frames
     roles = np.repeat(["train", "validation", "test"], [n_train, n_other, n_other])
     about = {"name": "generated", "classes": list("abcd"), "synthetic": True, "iemocap": False}
     features.write_tables(
@@ -57,7 +57,7 @@ def write(folder, n_train=N_TRAIN, n_other=N_OTHER, stretch=1, seed=0):
 
 
 def ingested(folder, pack, params):
-    """Read a pack in the MMIN layout by the pipeline's own stages; its first fold of params.yaml."""
+    """Ingest and split a pack with the pipeline's stages, and return its first fold."""
     ingest.main(["--pack", str(pack), "--out", str(folder / "features")])
     split.main(
         ["--params", str(params), "--features", str(folder / "features"), "--out", str(folder / "folds")]

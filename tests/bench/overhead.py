@@ -1,6 +1,6 @@
-"""What DVC and the parallel runner cost beside the stages themselves: trivial stages, serial and parallel.
+"""Measures the overhead of `dvc repro` and `ifmmin run` with trivial stages.
 
-python tests/bench/overhead.py                     # 44 and 432 stages; the latter takes minutes
+python tests/bench/overhead.py                     # 44 and 432 stages; 432 take minutes
 """
 
 import argparse
@@ -18,17 +18,17 @@ SIZES = {44: (2, 1), 432: (10, 3)}
 
 
 def seconds(command, cwd):
-    """Run a command and time it."""
-    began = time.perf_counter()
+    """The run time of a command."""
+    start = time.perf_counter()
     environment = {**os.environ, "DVC_NO_ANALYTICS": "true"}
     subprocess.run(
         command, cwd=cwd, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
 def measure(n, jobs):
-    """Seconds of both ways, and of the commands alone."""
+    """Seconds of `dvc repro` and of `ifmmin run`, on new projects and with nothing to do."""
     folds, seeds = SIZES[n]
     with tempfile.TemporaryDirectory() as folder:
         serial, parallel = (trivial.make(Path(folder, name), folds, seeds) for name in ("serial", "parallel"))

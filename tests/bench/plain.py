@@ -1,12 +1,12 @@
-"""The loop that one would write first: a baseline for speed and, masked, a reference for results.
+"""A plain training loop: a baseline for speed and, with masks, a reference for results.
 
-Like the published code: utterances come one at a time from a dictionary and are scaled and padded to the
-longest of the batch; every modality of every utterance is encoded, multiplied by 0 where it is missing; the
-teacher encodes twice in each step; TextCNN is Conv2d over the whole width; validation and test hold every
-utterance six times. Losses, cascade and classifier are the project's own modules: they cost the same in both.
+It works like the published code. Utterances are read one at a time from a dictionary, scaled, and padded to
+the longest of the batch. Every modality of every utterance is encoded, and multiplied by 0 if it is missing.
+The teacher encodes twice in each step. TextCNN is Conv2d over the full width. Validation and test contain
+every utterance six times. Losses, cascade and classifier are the project's modules and cost the same here.
 
-With `masked`, padding and missing modalities are treated as the engine treats them, and losses and gradients
-are its own (tests/unit/test_plain.py).
+With `masked`, padding and missing modalities are treated as in our training loop (the engine), and losses and
+gradients are equal (tests/unit/test_plain.py).
 """
 
 from copy import deepcopy
@@ -21,7 +21,7 @@ from ifmmin.nn.losses import cmd_loss, feature_distance
 from ifmmin.nn.mmin import MMIN, imagine
 from ifmmin.nn.per_condition import PerCondition
 from ifmmin.pretraining.invariant import InvariantPretraining
-from ifmmin.systems.mctn import TARGETS, attended
+from ifmmin.systems.mctn import TARGETS, attention_pool
 
 
 class PlainLSTM(nn.Module):
@@ -30,7 +30,7 @@ class PlainLSTM(nn.Module):
     fewest = 1
 
     def __init__(self, encoder):
-        """Take the weights of an encoder."""
+        """Copy the weights of an encoder."""
         super().__init__()
         self.lstm = deepcopy(encoder.lstm)
         self.lstm.batch_first = True
@@ -45,10 +45,10 @@ class PlainLSTM(nn.Module):
 
 
 class PlainTextCNN(nn.Module):
-    """Conv2d of the full width over (B, 1, T, D), as the published code has it."""
+    """Conv2d of the full width over (B, 1, T, D), as in the published code."""
 
     def __init__(self, encoder):
-        """Take the weights of an encoder."""
+        """Copy the weights of an encoder."""
         super().__init__()
         self.convolutions = nn.ModuleList()
         for convolution in encoder.convolutions:
@@ -76,10 +76,10 @@ class PlainTextCNN(nn.Module):
 
 
 class PlainEncoders(nn.Module):
-    """The three encoders over padded batches; Enc' is the project's."""
+    """The three encoders for padded batches, and the project's Enc'."""
 
     def __init__(self, encoders):
-        """Take the weights of encoders."""
+        """Copy the weights of encoders."""
         super().__init__()
         self.of = nn.ModuleDict(
             {
@@ -90,23 +90,23 @@ class PlainEncoders(nn.Module):
         self.invariance = deepcopy(encoders.invariance)
         self.missing_steps = encoders.missing_steps
 
-    def forward(self, x, there, lengths=None):
-        """Encode all of it, multiplied by 0 where it is missing.
+    def forward(self, x, available, lengths=None):
+        """Encode everything, multiplied by 0 if it is missing.
 
         Args:
             x: modality to (B, T, D).
-            there: (B, 3) float.
-            lengths: modality to (B,); None: padding is read, and a placeholder is as long as the batch.
+            available: (B, 3) float.
+            lengths: modality to (B,). If None, padding is read, and placeholders are as long as the batch.
         """
         h_m = {}
         for i, m in enumerate(MODALITIES):
             if lengths is None:
-                h_m[m] = self.of[m](x[m] * there[:, i, None, None])
+                h_m[m] = self.of[m](x[m] * available[:, i, None, None])
             else:
-                heard = self.of[m](x[m], lengths[m])
+                encoded = self.of[m](x[m], lengths[m])
                 steps = max(self.missing_steps[m], self.of[m].fewest)
-                silent = self.of[m](x[m].new_zeros(1, steps, x[m].shape[2]))
-                h_m[m] = torch.where(there[:, i : i + 1] > 0, heard, silent)
+                placeholder = self.of[m](x[m].new_zeros(1, steps, x[m].shape[2]))
+                h_m[m] = torch.where(available[:, i : i + 1] > 0, encoded, placeholder)
         return h_m
 
     def invariant(self, h_m):
@@ -118,7 +118,7 @@ class Plain(nn.Module):
     """The plain form of a system of the IF-MMIN or MMIN family, or of a pretraining."""
 
     def __init__(self, system, *, masked=False):
-        """Take the weights of a system; a teacher is a frozen copy of the encoders."""
+        """Copy the weights of a system; the teacher is a frozen copy of the encoders."""
         super().__init__()
         self.encoders = PlainEncoders(system.encoders)
         self.teacher = deepcopy(self.encoders).eval().requires_grad_(False)
@@ -128,7 +128,7 @@ class Plain(nn.Module):
         self.conditions = CONDITIONS
 
     def networks(self):
-        """The sub-networks that are clipped, each on its own."""
+        """The sub-networks whose gradients are clipped separately."""
         named = {f"enc_{m}": encoder for m, encoder in self.encoders.of.items()}
         if self.encoders.invariance is not None:
             named["enc_inv"] = self.encoders.invariance
@@ -150,17 +150,17 @@ class Plain(nn.Module):
         H_prime = concatenated(self.encoders.invariant(h_m))
         imagined = self.rest.imagination(h, H_prime)
         L_cls = nn.functional.cross_entropy(self.rest.classifier(imagined.C), y)
-        L_img = feature_distance(imagined.h_prime, target, self.rest.form)
-        L_inv = feature_distance(H_prime, concatenated(self.teacher.invariant(full)), self.rest.form)
+        L_img = feature_distance(imagined.h_prime, target, self.rest.distance)
+        L_inv = feature_distance(H_prime, concatenated(self.teacher.invariant(full)), self.rest.distance)
         return L_cls + self.rest.lambda1 * L_img + self.rest.lambda2 * L_inv
 
     def _mmin(self, h, target, y):
         imagined = imagine(self.rest.imagination, h)
         L = nn.functional.cross_entropy(self.rest.classifier(imagined.C), y)
-        L = L + self.rest.img_weight * feature_distance(imagined.h_prime, target, self.rest.form)
+        L = L + self.rest.img_weight * feature_distance(imagined.h_prime, target, self.rest.distance)
         if self.rest.cycle is not None:
             back = imagine(self.rest.cycle, imagined.h_prime).h_prime
-            L = L + self.rest.cycle_weight * feature_distance(back, h.detach(), self.rest.form)
+            L = L + self.rest.cycle_weight * feature_distance(back, h.detach(), self.rest.distance)
         return L
 
     def _pretraining(self, x, lengths, y):
@@ -185,31 +185,31 @@ class Plain(nn.Module):
 
 
 class PlainTranslator(nn.Module):
-    """The plain form of MCTN for one condition: bins utterance by utterance, decodes step by step."""
+    """The plain form of MCTN for one condition: binned by utterance, decoded step by step."""
 
     def __init__(self, translator):
-        """Take the weights of a translator."""
+        """Copy the weights of a translator."""
         super().__init__()
         self.rest = deepcopy(translator)
         self.conditions = (translator.condition,)
         for level in (self.rest.level_1, self.rest.level_2):
             if level is not None:
                 cell = nn.LSTMCell(level.decoder.input_size, level.decoder.hidden_size)
-                of = level.decoder.state_dict()
-                cell.load_state_dict({name.removesuffix("_l0"): x for name, x in of.items()})
+                weights = level.decoder.state_dict()
+                cell.load_state_dict({name.removesuffix("_l0"): x for name, x in weights.items()})
                 level.decoder = cell
 
     def networks(self):
-        """The sub-networks that are clipped, each on its own."""
+        """The sub-networks whose gradients are clipped separately."""
         return self.rest.networks()
 
     def _sequence(self, x, lengths, modalities):
-        """(B, steps, sum of D_m): the mean of the frames of each bin, one utterance after the other."""
+        """(B, steps, sum of D_m): the mean of the frames of each bin, utterance by utterance."""
         side_by_side = []
         for m in modalities:
-            rows = [self._bins(of[:n]) for of, n in zip(x[m], lengths[m].tolist(), strict=True)]
-            mean, deviation = getattr(self.rest, f"mean_{m}"), getattr(self.rest, f"deviation_{m}")
-            side_by_side.append((torch.stack(rows) - mean) / deviation)
+            rows = [self._bins(frames[:n]) for frames, n in zip(x[m], lengths[m].tolist(), strict=True)]
+            mean, std = getattr(self.rest, f"mean_{m}"), getattr(self.rest, f"deviation_{m}")
+            side_by_side.append((torch.stack(rows) - mean) / std)
         return torch.cat(side_by_side, 2)
 
     def _bins(self, frames):
@@ -219,16 +219,16 @@ class PlainTranslator(nn.Module):
         return torch.stack([frames[b * T // steps : (b + 1) * T // steps].mean(0) for b in range(steps)])
 
     def _decode(self, level, states):
-        """As published: the states are scored and weighted anew in each step."""
+        """As published: attention scores are recomputed in each step."""
         h = c = states.new_zeros(len(states), states.shape[2])
         steps = []
         for _ in range(states.shape[1]):
-            h, c = level.decoder(attended(states, level.attention(states)), (h, c))
+            h, c = level.decoder(attention_pool(states, level.attention(states)), (h, c))
             steps.append(h)
         return torch.stack(steps, 1)
 
     def losses(self, x, lengths, available, y):
-        """The losses of one batch, as the engine's `training_losses`; no mask is read."""
+        """The losses of one batch, as the engine's `training_losses`; masks are not used."""
         del available
         rest, source, targets = self.rest, self.rest.condition, TARGETS[self.rest.condition]
         z = {s: self._sequence(x, lengths, s) for s in (source, *targets)}
@@ -256,7 +256,7 @@ class PlainTranslator(nn.Module):
 
 
 def forms(system):
-    """What is trained by itself: six translators one after the other, else the system."""
+    """The networks that are trained separately: MCTN's translators, otherwise the system."""
     if isinstance(system, PerCondition):
         return [PlainTranslator(member) for _, member in system.by_condition()]
     return [Plain(system)]
@@ -266,25 +266,25 @@ class Items:
     """Utterances in a dictionary, scaled and collated one at a time."""
 
     def __init__(self, arrays, labels, mean, std, device="cpu"):
-        """Keep what a data set keeps: modality to a list of (T, D) arrays, labels, the acoustic scaling."""
+        """Keep the data: modality to a list of (T, D) arrays, labels, and the acoustic scaling."""
         self.arrays, self.labels, self.mean, self.std = arrays, labels, mean, std
         self.device = device
 
     def batch(self, rows):
-        """x: modality to (B, T, D) padded with zeros; lengths; y."""
+        """Return x (modality to zero-padded (B, T, D)), lengths and y."""
         x, lengths = {}, {}
         for m in MODALITIES:
-            of = [self.arrays[m][i] for i in rows]
+            sequences = [self.arrays[m][i] for i in rows]
             if m == "a":
-                of = [(frames - self.mean) / self.std for frames in of]
-            of = [torch.from_numpy(np.array(frames, np.float32)) for frames in of]
-            lengths[m] = torch.tensor([len(frames) for frames in of])
-            x[m] = nn.utils.rnn.pad_sequence(of, batch_first=True).to(self.device)
+                sequences = [(frames - self.mean) / self.std for frames in sequences]
+            sequences = [torch.from_numpy(np.array(frames, np.float32)) for frames in sequences]
+            lengths[m] = torch.tensor([len(frames) for frames in sequences])
+            x[m] = nn.utils.rnn.pad_sequence(sequences, batch_first=True).to(self.device)
         return x, lengths, torch.tensor([self.labels[i] for i in rows]).to(self.device)
 
 
 def train(plain, items, rows, masks, optimiser, clip, size=128):
-    """One epoch over rows, in their order, under the masks drawn for them."""
+    """Train one epoch over rows, in this order and with these masks."""
     plain.train()
     if hasattr(plain, "teacher"):
         plain.teacher.eval()
@@ -300,14 +300,14 @@ def train(plain, items, rows, masks, optimiser, clip, size=128):
 
 
 def evaluate(plain, items, rows, size=128):
-    """Logits of every utterance in every condition of this form, each by itself."""
+    """Logits of every utterance in every condition, encoded separately."""
     plain.eval()
     work = [(row, condition) for condition in plain.conditions for row in rows]
-    found = []
+    logits = []
     with torch.no_grad():
         for start in range(0, len(work), size):
-            part = work[start : start + size]
-            x, lengths, y = items.batch([row for row, _ in part])
-            masks = torch.tensor([availability(condition) for _, condition in part]).to(y.device)
-            found.append(plain.logits(x, lengths, masks))
-    return torch.cat(found)
+            batch = work[start : start + size]
+            x, lengths, y = items.batch([row for row, _ in batch])
+            masks = torch.tensor([availability(condition) for _, condition in batch]).to(y.device)
+            logits.append(plain.logits(x, lengths, masks))
+    return torch.cat(logits)

@@ -1,6 +1,6 @@
-"""Utterances a second of predict.py, reading included: a random pack of IEMOCAP's sizes, trained models.
+"""Measures utterances per second of `ifmmin predict`, reading included, on a random pack of IEMOCAP's sizes.
 
-python tests/bench/predict_speed.py                      # after `dvc repro`; a minute
+python tests/bench/predict_speed.py                      # after `dvc repro`; takes a minute
 """
 
 import argparse
@@ -20,7 +20,7 @@ from ifmmin.pack import raw
 
 SIZES = {"a": 130, "v": 342, "t": 1024}
 LENGTHS = {"a": 45, "v": 24, "t": 18}
-"""Mean frames of an utterance; the deviation is a third."""
+"""Mean number of frames of an utterance; the std is a third of it."""
 
 
 def pack(folder, n):
@@ -38,11 +38,11 @@ def pack(folder, n):
 
 
 def a_second(model, folder, threads):
-    """Utterances a second, as predict says them."""
+    """Utterances per second, as `ifmmin predict` reports them."""
     command = [sys.executable, "-m", "ifmmin", "predict", "--model", model, "--input", str(folder)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "IFMMIN_DEVICE": "cpu"}
     done = subprocess.run(command, cwd=ROOT, check=True, env=environment, capture_output=True, text=True)
-    return int(re.search(r"utterances, (\d+) a second", done.stderr)[1])
+    return int(re.search(r"utterances?, (\d+) per second", done.stderr)[1])
 
 
 def main():
@@ -58,8 +58,8 @@ def main():
         pack(Path(folder), args.utterances)
         for threads in args.threads:
             for name, model in models.items():
-                found = sorted(a_second(model, folder, threads) for _ in range(args.repeats))
-                line = {"threads": threads, "models": name, "utterances a second": found}
+                rates = sorted(a_second(model, folder, threads) for _ in range(args.repeats))
+                line = {"threads": threads, "models": name, "utterances a second": rates}
                 sys.stdout.write(json.dumps(line) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""Where the project lies. A benchmark that is run as a script imports this before any code of the project."""
+"""The project's folder. A benchmark that runs as a script imports this before any code of the project."""
 
 import sys
 from pathlib import Path

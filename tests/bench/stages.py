@@ -1,4 +1,4 @@
-"""The pipeline's own stages as processes: memory, growth with the corpus, and several at once."""
+"""Measures the pipeline's stages as processes: memory, growth with the corpus, and several at once."""
 
 import os
 import resource
@@ -14,14 +14,14 @@ from ifmmin.core import configs
 
 
 class Stages:
-    """Stages on one fold, each in a folder of its own."""
+    """Stages on one fold, each in a new folder."""
 
     def __init__(self, folder, place, known):
-        """Keep where to work, the corpus, and the settings (train_speed.configs)."""
+        """Keep the working folder, the corpus and the configs (train_speed.configs)."""
         self.folder, self.place, self.known = folder, place, known
 
     def start(self, script, name, epochs, run=0):
-        """Start pretrain.py or train.py for some epochs."""
+        """Start the stage pretrain or train for a number of epochs."""
         module, config = self.known[name]
         fit = {**config["fit"], "epochs_constant": epochs, "epochs_decay": 0, "on_collapse": "warn"}
         cwd = self.folder / f"{name}-{run}"
@@ -29,43 +29,44 @@ class Stages:
         configs.write(cwd / "config.json", {**config, "fit": fit})
         kind = getattr(module, "PRETRAINING", None)
         encoders = self.folder / f"{kind or name}.safetensors"
-        ends = ["--history", "history.parquet"]
+        outputs = ["--history", "history.parquet"]
         if script == "pretrain":
-            ends += ["--encoders", str(encoders)]
+            outputs += ["--encoders", str(encoders)]
         else:
-            ends += ["--model", "model.safetensors", *(["--encoders", str(encoders)] if kind else [])]
+            outputs += ["--model", "model.safetensors", *(["--encoders", str(encoders)] if kind else [])]
         features, fold, scaling = map(str, self.place)
-        given = ["--config", "config.json", "--features", features, "--fold", fold, "--scaling", scaling]
+        inputs = ["--config", "config.json", "--features", features, "--fold", fold, "--scaling", scaling]
         command = [
             sys.executable,
             "-m",
             f"stages.{script}",
             name,
-            *given,
+            *inputs,
             "--seed",
             "0",
-            *ends,
+            *outputs,
         ]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # device and precision are this process's
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # device and precision are those of this process
         return subprocess.Popen(command, cwd=cwd, env=environment, stderr=subprocess.PIPE, text=True)
 
     def pretrained(self, kind):
-        """Give the systems encoders: one epoch of pretraining."""
+        """Pretrain the encoders of the systems for one epoch."""
         _finish(self.start("pretrain", kind, 1))
 
     def cpu(self, script, name, epochs):
-        """CPU seconds of a stage and the most memory that it had: all of it, and what is its own alone."""
-        before = of_children()
+        """CPU seconds of a stage, its peak memory, and its peak memory without files."""
+        before = children_cpu_seconds()
         process = self.start(script, name, epochs)
-        peak = own = 0
+        peak = anonymous = 0
         while process.poll() is None:
-            peak, own = max(peak, _memory(process.pid, "VmHWM")), max(own, _memory(process.pid, "RssAnon"))
+            peak = max(peak, _memory(process.pid, "VmHWM"))
+            anonymous = max(anonymous, _memory(process.pid, "RssAnon"))
             time.sleep(0.05)
         _finish(process)
-        return of_children() - before, peak, own
+        return children_cpu_seconds() - before, peak, anonymous
 
     def at_once(self, name, workers, epochs):
-        """Wall seconds until several trainings that started together are done."""
+        """Wall seconds of several trainings that run at the same time."""
         before = time.perf_counter()
         processes = [self.start("train", name, epochs, run) for run in range(workers)]
         for process in processes:
@@ -73,20 +74,20 @@ class Stages:
         return time.perf_counter() - before
 
 
-def of_children():
-    """CPU seconds of all child processes that have ended."""
+def children_cpu_seconds():
+    """CPU seconds of all finished child processes."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def _finish(process):
-    _, said = process.communicate()
+    _, output = process.communicate()
     if process.returncode:
-        raise SystemExit(said)
+        raise SystemExit(output)
 
 
 def _memory(pid, kind):
-    """Bytes of a process by /proc (Linux; elsewhere 0). Its own record would start at its parent's peak."""
+    """Memory of a process from /proc (0 if there is none); `getrusage` would include its parent's peak."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -95,25 +96,26 @@ def _memory(pid, kind):
 
 
 def growth(folder, known, name, factors, *, frames):
-    """Train an epoch on corpora of factors times IEMOCAP's utterances.
+    """Train an epoch on corpora with factors times IEMOCAP's utterances.
 
-    Or, with `frames`, on a quarter of them whose sequences are longer by the factors.
+    With `frames`, it trains on a quarter of the utterances with factors times their frames.
 
     Returns:
-        For each factor: CPU seconds above a start-up, bytes at the peak, bytes of its own.
+        For each factor: CPU seconds of an epoch, peak bytes, peak bytes without files.
     """
     rows = []
     for factor in factors:
         size, stretch = (0.25, factor) if frames else (factor, 1)
-        where = folder / f"{'frames' if frames else 'utterances'}-{factor}"
+        run_folder = folder / f"{'frames' if frames else 'utterances'}-{factor}"
         place = generated.write(
-            where, int(generated.N_TRAIN * size), int(generated.N_OTHER * size), stretch=int(stretch)
+            run_folder, int(generated.N_TRAIN * size), int(generated.N_OTHER * size), stretch=int(stretch)
         )
-        stages = Stages(where, place, known)
+        stages = Stages(run_folder, place, known)
         stages.pretrained(known[name][0].PRETRAINING)
-        one, two = (stages.cpu("train", name, epochs) for epochs in (1, 2))
+        seconds, *_ = stages.cpu("train", name, 1)
+        more, peak, anonymous = stages.cpu("train", name, 2)
         rows.append(
-            {"factor": factor, "seconds": two[0] - one[0], "peak_rss_bytes": two[1], "own_bytes": two[2]}
+            {"factor": factor, "seconds": more - seconds, "peak_rss_bytes": peak, "own_bytes": anonymous}
         )
         for path in place.features.glob("*.npy"):
             path.unlink()
@@ -121,6 +123,6 @@ def growth(folder, known, name, factors, *, frames):
 
 
 def exponent(rows):
-    """Slope of log seconds over log factor: 1 is linear growth."""
+    """The exponent of growth: the slope of log seconds over log factor."""
     factor, seconds = (np.log([row[key] for row in rows]) for key in ("factor", "seconds"))
     return float(np.polyfit(factor, seconds, 1)[0])

@@ -1,16 +1,16 @@
-"""Speed of training and evaluation, beside the loop that one would write first, in one run.
+"""Measures the speed of training and evaluation, compared with a plain loop.
 
     python tests/bench/train_speed.py                                     # IF-MMIN, about 8 minutes
     python tests/bench/train_speed.py --systems all --growth 1 2 4 --workers 1 2 --json speed.json
     python tests/bench/train_speed.py --pack PACK --device cuda --precision tf32
 
-Without --pack, full feature sizes from a generated corpus: acoustic [T,130] with T 8 to 300 (mean 44),
-visual [50,342], textual [22,1024]; an epoch has IEMOCAP's 4446 utterances for training, 545 each for
-validation and test. Plain loop and engine take turns in one process on one thread; seconds are CPU seconds
-(on a GPU: between two device events), each the median of --repeats, for the whole of an epoch. A ratio is
-the plain loop's seconds over the engine's. A whole training has validation and test in each epoch, as the
-published code does; the pipeline's own has validation alone. The FLOP floor is that of float32 products.
-Memory and growth (CPU seconds) are those of the stage train.py itself.
+Without --pack, the corpus is random with IEMOCAP's feature sizes (acoustic [T,130] with T from 8 to 300, mean
+44; visual [50,342]; textual [22,1024]) and numbers of utterances (4446 for training, 545 each for validation
+and test). Plain loop and engine (our training loop) take turns in one process on one thread. Seconds are CPU
+seconds of an epoch (on a GPU: between two device events), the median of --repeats. A ratio is the plain
+loop's seconds over the engine's. A whole training validates and tests in each epoch, as the published code
+does; the pipeline only validates. The FLOP floor is that of float32 products. Memory and growth (CPU
+seconds) are measured on the stage train.
 """
 
 import argparse
@@ -29,7 +29,7 @@ import project
 import torch
 
 from bench import floor, generated, plain
-from bench.stages import Stages, exponent, growth, of_children
+from bench.stages import Stages, children_cpu_seconds, exponent, growth
 from ifmmin import systems
 from ifmmin.core.entry import processor
 from ifmmin.core.errors import UserError
@@ -43,10 +43,10 @@ ROWS = ("mctn", "mmin", "mmin_no_cycle", "if_mmin", "if_mmin_no_inv", "if_mmin_n
 
 
 class Bench:
-    """One fold, seen by the engine and by the plain loop."""
+    """One fold in the forms that engine and plain loop read."""
 
     def __init__(self, place, utterances, folder, device):
-        """Open a fold; training is measured on so many of its utterances, validation and test on all."""
+        """Open a fold; training is measured on `utterances` of it, validation and test on all."""
         read, fold = features.read(place.features), folds.read(place.fold)
         mean, std = scalings.read(place.scaling)
         corpus = batches.corpus(*read, fold, (mean, std), device)
@@ -60,27 +60,27 @@ class Bench:
         self.items = plain.Items(arrays, labels, np.float32(mean), np.float32(std), device)
         stored = _stored(arrays, rows["train"].tolist(), folder)
         self.h5 = plain.Items(stored, labels, np.float32(mean), np.float32(std), device)
-        self.rows = {role: of.numpy() for role, of in rows.items()}
+        self.rows = {role: numbers.numpy() for role, numbers in rows.items()}
         self.start = {"sizes": corpus.sizes(), "n_classes": len(corpus.classes)}
 
 
 def _stored(arrays, rows, folder):
-    """The training utterances in HDF5, as the published pretraining reads them anew in each epoch."""
+    """The training utterances in HDF5: the published pretraining reads them again in each epoch."""
     stored = {}
-    for m, of in arrays.items():
+    for m, utterances in arrays.items():
         file = h5py.File(Path(folder) / f"{m}.h5", "w")
-        stored[m] = {i: file.create_dataset(f"u{i:06d}", data=of[i]) for i in rows}
+        stored[m] = {i: file.create_dataset(f"u{i:06d}", data=utterances[i]) for i in rows}
     return stored
 
 
 def configs():
-    """Name to module, what it is built with and how it is optimised, by the preset paper."""
+    """Name to module and config under the preset paper."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
         path.write_text((project.ROOT / "params.yaml").read_text("utf-8"), "utf-8")
         presets.apply(path, project.ROOT / "presets" / "paper.yaml")
-        read = params.read(path, *configure.PARAMS)
-    return {name: (module, config) for name, module, config in configure.resolved(read, "preset paper")}
+        settings = params.read(path, *configure.PARAMS)
+    return {name: (module, config) for name, module, config in configure.resolved(settings, "preset paper")}
 
 
 def pretraining(kind, known, start):
@@ -91,7 +91,7 @@ def pretraining(kind, known, start):
 
 
 def system(name, known, start):
-    """A row of Table 1, on encoders as they leave their initialisation: speed does not depend on values."""
+    """A system of Table 1 with untrained encoders: speed does not depend on their values."""
     module, config = known[name]
     if module.PRETRAINING:
         encoders = pretraining(module.PRETRAINING, known, start)[0].encoders
@@ -101,7 +101,7 @@ def system(name, known, start):
 
 
 def seconds(work, device):
-    """CPU seconds of a call; on a GPU, seconds between two of its events."""
+    """CPU seconds of a call; on a GPU, seconds between two events."""
     if device.type == "cuda":
         first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         first.record()
@@ -115,7 +115,7 @@ def seconds(work, device):
 
 
 def turns(repeats, device, *works):
-    """Let works take turns; the median seconds of each. A GPU warms up first."""
+    """Run functions in turns and return the median seconds of each. A GPU warms up first."""
     if device.type == "cuda":
         for work in works:
             work()
@@ -124,10 +124,10 @@ def turns(repeats, device, *works):
 
 
 class Engine:
-    """The engine's epoch of a network."""
+    """An epoch with the engine."""
 
     def __init__(self, network, fit, bench, precision):
-        """Prepare it, as `loop.fit` does before the first step."""
+        """Prepare the training as `loop.fit` does before the first step."""
         self.network, self.fit = network.to(bench.corpus.y.device), fit
         self.bench, self.precision = bench, precision
         self.optimiser = loop.adam(network, fit)
@@ -136,7 +136,7 @@ class Engine:
         self.prepare_seconds = seconds(self.precompute_targets, bench.corpus.y.device) * bench.per_train
 
     def precompute_targets(self):
-        """What a system takes from the training utterances before its first step."""
+        """Precompute the targets of the training utterances."""
         self.targets = loop._precompute(self.network, self.bench.corpus, self.precision)
 
     def train(self):
@@ -153,10 +153,10 @@ class Engine:
 
 
 class Loop:
-    """The plain loop's epoch of a network, form after form."""
+    """An epoch with the plain loop, one network after the other."""
 
     def __init__(self, network, fit, bench, items):
-        """Give each form its optimiser."""
+        """Make an optimiser for each network."""
         self.fit, self.bench, self.items = fit, bench, items
         self.forms = []
         for form in plain.forms(network):
@@ -178,16 +178,16 @@ class Loop:
 
 
 def measured(name, known, bench, rate, *, repeats, precision):
-    """Seconds of plain loop and engine for each part, for all utterances of the fold."""
+    """Seconds of plain loop and engine, extrapolated to all utterances of the fold."""
     network, fit = system(name, known, bench.start)
     device = bench.corpus.y.device
-    slow = Loop(network.to(device), fit, bench, bench.items)
+    baseline = Loop(network.to(device), fit, bench, bench.items)
     engine = Engine(network, fit, bench, precision)
-    found = turns(repeats, device, slow.train, engine.train, slow.evaluate, engine.evaluate)
-    plain_train, train, plain_test, test = np.array(found) * [bench.per_train, bench.per_train, 1, 1]
-    needed = [floor.flop(of) for of in (engine.precompute_targets, engine.train, engine.evaluate)]
-    least = np.array(needed) * [bench.per_train, bench.per_train, 1] / rate / 1e9
-    whole = engine.prepare_seconds + fit.epochs * (train + test)
+    medians = turns(repeats, device, baseline.train, engine.train, baseline.evaluate, engine.evaluate)
+    plain_train, train, plain_test, test = np.array(medians) * [bench.per_train, bench.per_train, 1, 1]
+    flops = [floor.flop(step) for step in (engine.precompute_targets, engine.train, engine.evaluate)]
+    floor_seconds = np.array(flops) * [bench.per_train, bench.per_train, 1] / rate / 1e9
+    engine_seconds = engine.prepare_seconds + fit.epochs * (train + test)
     steps = np.ceil(bench.of_all["train"] / fit.batch)
     return {
         "plain": {"train_epoch": plain_train, "evaluation": plain_test},
@@ -195,61 +195,61 @@ def measured(name, known, bench, rate, *, repeats, precision):
             "train_epoch": train,
             "evaluation": test,
             "prepare": engine.prepare_seconds,
-            "whole": whole,
+            "whole": engine_seconds,
         },
-        "floor": dict(zip(("prepare", "train_epoch", "evaluation"), least, strict=True)),
+        "floor": dict(zip(("prepare", "train_epoch", "evaluation"), floor_seconds, strict=True)),
         "epochs": fit.epochs,
         "train_epoch": plain_train / train,
         "evaluation": plain_test / test,
-        "training": fit.epochs * (plain_train + plain_test) / whole,
+        "training": fit.epochs * (plain_train + plain_test) / engine_seconds,
         "plain_step_ms": plain_train / steps * 1e3,
         "step_ms": train / steps * 1e3,
     }
 
 
 def measured_pretraining(kind, known, bench, rate, *, repeats, precision):
-    """Seconds of a pretraining epoch; the plain loop reads HDF5."""
+    """Seconds of a pretraining epoch; here the plain loop reads HDF5."""
     network, fit = pretraining(kind, known, bench.start)
     device = bench.corpus.y.device
-    slow, engine = Loop(network.to(device), fit, bench, bench.h5), Engine(network, fit, bench, precision)
-    plain_train, train = np.array(turns(repeats, device, slow.train, engine.train)) * bench.per_train
-    least = floor.flop(engine.train) * bench.per_train / rate / 1e9
+    baseline, engine = Loop(network.to(device), fit, bench, bench.h5), Engine(network, fit, bench, precision)
+    plain_train, train = np.array(turns(repeats, device, baseline.train, engine.train)) * bench.per_train
+    floor_seconds = floor.flop(engine.train) * bench.per_train / rate / 1e9
     return {
         "plain": {"train_epoch": plain_train},
         "engine": {"train_epoch": train},
-        "floor": {"train_epoch": least},
+        "floor": {"train_epoch": floor_seconds},
         "epochs": fit.epochs,
         "train_epoch": plain_train / train,
     }
 
 
 def gemm_gflops(device):
-    """Rate of a product of the encoders' shape, float32."""
+    """GFLOP/s of a float32 matrix product of the encoders' shape."""
     x, w = torch.randn(2816, 1024, device=device), torch.randn(1024, 512, device=device)
     times = [seconds(lambda: [x @ w for _ in range(5)], device) for _ in range(5)]
     return 5 * 2 * x.numel() * w.shape[1] / statistics.median(times) / 1e9
 
 
 def startup_seconds():
-    """CPU seconds until a training stage has its imports."""
+    """CPU seconds of the imports of the stage train."""
     code = "import gc, stages.train; gc.freeze()"
-    before = of_children()
+    before = children_cpu_seconds()
     subprocess.run([sys.executable, "-c", code], cwd=project.ROOT, check=True)
-    return of_children() - before
+    return children_cpu_seconds() - before
 
 
 def busy_share(engine):
-    """Share of a training epoch in which the GPU computes; the rest are gaps between launches."""
+    """Share of a training epoch in which the GPU computes; the rest is waiting for launches."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
         before = time.perf_counter()
         engine.train()
         torch.cuda.synchronize()
         wall = time.perf_counter() - before
-    return sum(of.self_device_time_total for of in profile.key_averages()) / 1e6 / wall
+    return sum(event.self_device_time_total for event in profile.key_averages()) / 1e6 / wall
 
 
 def deterministic_cost(engine, repeats):
-    """Seconds of an epoch with deterministic algorithms, as in the stages, over seconds without."""
+    """Seconds of an epoch with deterministic algorithms (as in the stages) over seconds without."""
 
     def epoch(deterministic):
         torch.use_deterministic_algorithms(deterministic)
@@ -262,31 +262,33 @@ def deterministic_cost(engine, repeats):
 
 
 def table(result):
-    """The result for people."""
+    """The speeds as a Markdown table."""
     lines = [
         "| what | plain, s | engine, s | ratio | engine / FLOP floor |",
         "|---|---:|---:|---:|---:|",
     ]
     parts = [(f"pretraining {kind}", x) for kind, x in result["pretrainings"].items()]
     for name, x in [*parts, *result["systems"].items()]:
-        for what, slow in x["plain"].items():
-            fast, least = x["engine"][what], x["floor"][what]
-            lines.append(f"| {name}, {what} | {slow:.2f} | {fast:.2f} | {x[what]:.2f} | {fast / least:.2f} |")
-        if "training" in x:
-            whole, least = x["engine"]["whole"], x["floor"]
-            floors = least["prepare"] + x["epochs"] * (least["train_epoch"] + least["evaluation"])
+        for what, plain_seconds in x["plain"].items():
+            engine, over_floor = x["engine"][what], x["engine"][what] / x["floor"][what]
             lines.append(
-                f"| {name}, {x['epochs']} epochs, whole | {x['training'] * whole:.0f} | {whole:.0f} "
-                f"| {x['training']:.2f} | {whole / floors:.2f} |"
+                f"| {name}, {what} | {plain_seconds:.2f} | {engine:.2f} | {x[what]:.2f} | {over_floor:.2f} |"
+            )
+        if "training" in x:
+            engine, least = x["engine"]["whole"], x["floor"]
+            least = least["prepare"] + x["epochs"] * (least["train_epoch"] + least["evaluation"])
+            lines.append(
+                f"| {name}, {x['epochs']} epochs, whole | {x['training'] * engine:.0f} | {engine:.0f} "
+                f"| {x['training']:.2f} | {engine / least:.2f} |"
             )
     return "\n".join(lines)
 
 
 def grown(result):
-    """Growth and memory for people."""
+    """Growth and memory as a Markdown table."""
     if "growth" not in result:
         return ""
-    lines = ["", "| corpus | s an epoch | peak RSS, GB | of it no file's, GB |", "|---|---:|---:|---:|"]
+    lines = ["", "| corpus | s an epoch | peak RSS, GB | without files, GB |", "|---|---:|---:|---:|"]
     for what, rows in result["growth"].items():
         lines += [
             f"| {row['factor']:g} x {what} | {row['seconds']:.2f} | {row['peak_rss_bytes'] / 1e9:.2f} "
@@ -319,20 +321,20 @@ def arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pack", type=Path, help="in the MMIN layout; default: a generated corpus")
+    parser.add_argument("--pack", type=Path, help="a pack in the MMIN layout; default: a generated corpus")
     parser.add_argument("--systems", nargs="+", default=["if_mmin"], choices=["all", *ROWS])
     parser.add_argument("--precision", choices=devices.PRECISIONS, default="float32")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--utterances", type=int, default=1024, help="of training that are measured")
+    parser.add_argument("--utterances", type=int, default=1024, help="training utterances to measure")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument(
         "--growth",
         nargs="+",
         type=float,
         default=[0.25, 0.5, 1],
-        help="multiples of the corpus on which the stage is run; 1 is IEMOCAP's size",
+        help="corpus sizes for the measurement of growth; 1 is IEMOCAP's size",
     )
-    parser.add_argument("--workers", nargs="+", type=int, default=[], help="trainings at once, e.g. 1 2")
+    parser.add_argument("--workers", nargs="+", type=int, default=[], help="simultaneous trainings, e.g. 1 2")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     args.systems = list(ROWS) if "all" in args.systems else args.systems
@@ -340,7 +342,7 @@ def arguments():
 
 
 def beside(args, known, folder, place):
-    """What real stages show: memory, growth of a generated corpus, and several at once."""
+    """Measurements on real stages: memory, growth with a generated corpus, and several at once."""
     stages = Stages(folder / "stages", place, known)
     stages.pretrained("invariant")
     result = {"peak_rss_bytes": stages.cpu("train", "if_mmin", 1)[1]}
@@ -351,22 +353,22 @@ def beside(args, known, folder, place):
             "frames": growth(folder, known, "if_mmin", longer, frames=True),
         }
         result["growth_exponents"] = {
-            what: exponent(of) for what, of in result["growth"].items() if len(of) > 1
+            what: exponent(rows) for what, rows in result["growth"].items() if len(rows) > 1
         }
-    # The difference of 4 and 1 epochs is that of 3, without start-up and teacher; a training has 40.
+    # 4 epochs minus 1 is 3 epochs without start-up and teacher targets; a training has 40.
     wall = {n: stages.at_once("if_mmin", n, 4) - stages.at_once("if_mmin", n, 1) for n in args.workers}
-    result["trainings_an_hour"] = {n: n * 3600 / (of / 3 * 40) for n, of in wall.items()} or None
+    result["trainings_an_hour"] = {n: n * 3600 / (seconds / 3 * 40) for n, seconds in wall.items()} or None
     return result
 
 
 def compared(args, known, bench):
-    """Plain loop and engine, in turns."""
+    """Measurements of plain loop and engine in turns."""
     rate = gemm_gflops(bench.corpus.y.device)
     options = {"repeats": args.repeats, "precision": args.precision}
     kinds = {"invariant"} | {known[name][0].PRETRAINING for name in args.systems} - {None}
     pre = {kind: measured_pretraining(kind, known, bench, rate, **options) for kind in sorted(kinds)}
     rows = {name: measured(name, known, bench, rate, **options) for name in args.systems}
-    shown = "if_mmin" if "if_mmin" in rows else args.systems[0]  # whose figures stand by themselves
+    shown = "if_mmin" if "if_mmin" in rows else args.systems[0]  # its figures are the top-level keys
     engine, first = Engine(*system(shown, known, bench.start), bench, args.precision), rows[shown]
     return {
         "pretraining": pre["invariant"]["train_epoch"],
@@ -382,16 +384,16 @@ def compared(args, known, bench):
 
 
 def _table_seconds(rows, pre):
-    """Of the paper's table, one training after the other: ten folds, three seeds; without starting stages."""
+    """Seconds of the paper's table: ten folds, three seeds, one training at a time, without start-up."""
     trainings = sum(x["engine"]["whole"] for x in rows.values())
     return 30 * (trainings + sum(x["epochs"] * x["engine"]["train_epoch"] for x in pre.values()))
 
 
 def main():
-    """Measure, print tables, write JSON if asked."""
+    """Measure, print tables and, with --json, write the result."""
     args, known = arguments(), configs()
     os.environ |= {"IFMMIN_DEVICE": args.device, "IFMMIN_PRECISION": args.precision}
-    device, _ = devices.settle(1)
+    device, _ = devices.configure(1)
     seeding.start(0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

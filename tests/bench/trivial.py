@@ -1,4 +1,4 @@
-"""A DVC project of the shape of this one, of trivial shell commands: what is left is overhead."""
+"""A DVC project with the graph of this one and trivial shell commands, to measure overhead."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ SYSTEMS = [f"system{i}" for i in range(6)]
 
 
 def stages():
-    """One ingest, a split a fold, two pretrainings a run, six trainings and evaluations a run, one table."""
+    """Ingest, a split per fold, two pretrainings, six trainings and six evaluations per run, and a table."""
     run = "${item.fold}-${item.seed}"
     name = f"${{item.system}}-{run}"
     runs = {"fold": "${folds}", "seed": "${seeds}"}
@@ -54,7 +54,7 @@ def stages():
 
 
 def make(folder: Path, folds: int = 1, seeds: int = 1, **changed):
-    """Write it, with a git repository of its own; `changed` replaces stages or adds some."""
+    """Write the project as a git repository; `changed` replaces or adds stages."""
     folder.mkdir(parents=True, exist_ok=True)
     params = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
     params |= {"folds": list(range(1, folds + 1)), "seeds": list(range(seeds))}

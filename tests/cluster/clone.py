@@ -1,4 +1,4 @@
-"""A clone of the last commit to break, with a dvc.lock to which its artifacts must come back."""
+"""A clone of the last commit for tests that kill processes, with a dvc.lock made on this processor."""
 
 import json
 import shutil
@@ -14,12 +14,12 @@ from ifmmin.core.entry import processor  # noqa: E402 - the library of this repo
 
 
 def cloned(project):
-    """Clone, and on another processor than the one that made dvc.lock let `dvc repro` make it anew."""
+    """Clone the project; if another processor made dvc.lock, run `dvc repro` and commit a new one."""
     subprocess.run(["git", "clone", "-q", ROOT, project], check=True)
-    made = json.loads((ROOT / ".ci/made_on.json").read_text("utf-8"))
-    if made == {**made, "processor": processor(), "torch": metadata.version("torch")}:
+    record = json.loads((ROOT / ".ci/made_on.json").read_text("utf-8"))
+    if record == {**record, "processor": processor(), "torch": metadata.version("torch")}:
         return
-    sys.stdout.write("dvc.lock was made on another processor: dvc repro makes it anew first\n")
+    sys.stdout.write("another processor made dvc.lock: running dvc repro to make a new one\n")
     sys.stdout.flush()
     subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=project, check=True, capture_output=True)
     author = ("-c", "user.name=test", "-c", "user.email=test@localhost")

@@ -1,12 +1,12 @@
-"""Kills at random moments while the demonstration runs in parallel; at the end every byte is as it should be.
+"""Kills processes at random moments while the demonstration runs in parallel, and checks the result.
 
 python tests/cluster/kills.py --kills 20        # some minutes
 
-In a clone of the last commit: the driver alone, a worker alone, a supervisor alone, a stage's process alone,
-all of them, or a training after an epoch, in turn. After each it looks for processes that were left, and goes
-on. When a run ends before all kills are done, artifacts and cache are removed, and another round begins. At
-the end of a round git must see no change (dvc.lock and table are committed, and so are the hashes of all
-artifacts), DVC must find everything up to date, and no stage may have run to its end twice.
+In a clone of the last commit it kills in turn the driver, a worker, a supervisor, the process of a stage, all
+of them, or a training after an epoch. After each kill it checks that no process is left and resumes the run.
+If a run ends before the last kill, artifacts and cache are removed and a new round starts. At the end of a
+round git must see no change (dvc.lock, with the hashes of all artifacts, and the tables are committed), DVC
+must find everything up to date, and no stage may have finished twice.
 """
 
 import argparse
@@ -24,57 +24,57 @@ from pathlib import Path
 from clone import cleaned, cloned
 
 KINDS = ("driver", "worker", "supervisor", "stage", "all", "training")
-PATIENCE = 10.0  # a supervisor that loads its libraries hears no sooner that it is alone
+PATIENCE = 10.0  # a supervisor notices the death of its parent only after loading its libraries
 
 
 def processes():
-    """Parent and command line of each process."""
-    found = {}
+    """Pid to parent and command line of each process."""
+    result = {}
     for path in Path("/proc").glob("[0-9]*"):
         try:
             stat = (path / "stat").read_text().rpartition(")")[2].split()
             if stat[0] != "Z":
-                found[int(path.name)] = int(stat[1]), (path / "cmdline").read_text()
+                result[int(path.name)] = int(stat[1]), (path / "cmdline").read_text()
         except OSError:
             continue
-    return found
+    return result
 
 
 def family(pid):
-    """A process and all below it, with their command lines."""
+    """A process and its descendants: pid to command line."""
     tree = processes()
-    found = {pid: tree.get(pid, (0, ""))[1]}
-    while more := {p: line for p, (parent, line) in tree.items() if parent in found and p not in found}:
-        found |= more
-    return found
+    result = {pid: tree.get(pid, (0, ""))[1]}
+    while more := {p: line for p, (parent, line) in tree.items() if parent in result and p not in result}:
+        result |= more
+    return result
 
 
-def stages_of(found):
-    """Processes of stages: children of supervisors, of whatever command line."""
+def stages_of(pids):
+    """The processes of stages: children of supervisors, with any command line."""
     tree = processes()
-    return [p for p in found if "supervising.py" in tree.get(tree.get(p, (0, ""))[0], (0, ""))[1]]
+    return [p for p in pids if "supervising.py" in tree.get(tree.get(p, (0, ""))[0], (0, ""))[1]]
 
 
 def in_an_epoch(project):
-    """Whether some training that runs has done an epoch."""
+    """Whether a running training has finished an epoch."""
     logs = [*project.glob("logs/train_*.log"), *project.glob("logs/pretrain_*.log")]
     now = time.time()
     return any(now - log.stat().st_mtime < 2 and "epoch" in log.read_text() for log in logs)
 
 
 def victims(kind, driver, project):
-    found = family(driver.pid)
+    running = family(driver.pid)
     if kind == "training":
         end = time.monotonic() + 20
         while driver.poll() is None and not in_an_epoch(project) and time.monotonic() < end:
             time.sleep(0.1)
-        found = family(driver.pid)
-    stages = stages_of(found)
+        running = family(driver.pid)
+    stages = stages_of(running)
     chosen = {
         "driver": [driver.pid],
-        "worker": [p for p, line in found.items() if "multiprocessing.spawn" in line][:1],
-        "supervisor": [p for p, line in found.items() if "supervising.py" in line and p not in stages][:1],
-        "all": list(found),
+        "worker": [p for p, line in running.items() if "multiprocessing.spawn" in line][:1],
+        "supervisor": [p for p, line in running.items() if "supervising.py" in line and p not in stages][:1],
+        "all": list(running),
     }
     return chosen.get(kind, stages[:1])
 
@@ -95,7 +95,7 @@ def start(project, log):
 
 
 def kill(kind, driver, project):
-    """Kill, and see that nobody is left who writes; whether somebody was there to kill."""
+    """Kill, check that no process is left, and return whether there was one to kill."""
     chosen = victims(kind, driver, project)
     for pid in chosen:
         try:
@@ -107,13 +107,13 @@ def kill(kind, driver, project):
         end = time.monotonic() + PATIENCE
         while remaining := left(project):
             if time.monotonic() > end:
-                sys.exit(f"after {PATIENCE} s still there: {remaining}")
+                sys.exit(f"still running after {PATIENCE} s: {remaining}")
             time.sleep(0.1)
     return bool(chosen)
 
 
 def check(project, log):
-    """See that a round has ended as it should."""
+    """Check the state of the project after a round."""
     ran = Counter(re.findall(r"^\[\d+/\d+\] ran (\S+)", log.read_text(), re.MULTILINE))
     twice = [name for name, n in ran.items() if n > 1]
     changed = subprocess.run(
@@ -164,7 +164,7 @@ def main():
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         project, log = Path(folder, "project"), Path(folder, "log")
         cloned(project)
-        done, n_rounds = rounds(project, log, args.kills, random.Random())  # noqa: S311 - no secret hangs on it
+        done, n_rounds = rounds(project, log, args.kills, random.Random())  # noqa: S311 - not for secrets
     sys.stdout.write(f"{done.total()} kills in {n_rounds} rounds, every byte as committed: {dict(done)}\n")
 
 

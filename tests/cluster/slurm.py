@@ -1,10 +1,10 @@
-"""The demonstration on a SLURM cluster of this machine alone, a job of which is killed in the middle.
+"""Runs the demonstration on a SLURM cluster of one machine and kills a job in the middle.
 
 python tests/cluster/slurm.py         # as root, with Debian's packages slurm-wlm and munge; some minutes
 
-Brings up a controller and a node on loopback, runs a clone of the last commit through `ifmmin run
---slurm`, kills one of its two jobs while it trains, and shows that the run recovers: a new job comes, the
-stage runs again, and table and dvc.lock end as a serial run left them. Without SLURM it says so and leaves.
+Starts a controller and a node on loopback, runs a clone of the last commit with `ifmmin run --slurm`, kills
+one of its two jobs during training, and checks that the run recovers: a new job starts, the stage runs again,
+and tables and dvc.lock are those of a serial run. Without SLURM it skips.
 """
 
 import os
@@ -59,7 +59,7 @@ def output(*command):
 
 @contextmanager
 def cluster(folder):
-    """A controller and a node with all cores of this machine; `folder` holds all that they write."""
+    """A controller and a node with all cores of this machine; all their files are in `folder`."""
     for name in ("state", "spool"):
         (folder / name).mkdir()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 9 // 10 // 2**20
@@ -91,7 +91,7 @@ def cluster(folder):
         while "idle" not in (state := output("sinfo", "-h", "-o", "%T")):
             if time.monotonic() > end:
                 logs = "\n".join(path.read_text()[-1500:] for path in folder.glob("*.out"))
-                sys.exit(f"the node stays {state.strip()!r}; expected idle.\n{logs}")
+                sys.exit(f"the node is {state.strip()!r} after 60 s; expected idle.\n{logs}")
             time.sleep(1)
         yield
     finally:
@@ -105,7 +105,7 @@ def jobs():
 
 
 def training(log):
-    """Whether a training has begun: its descendants cannot have."""
+    """Whether a training has started."""
     return any(log.glob("train_*.log"))
 
 
@@ -123,21 +123,21 @@ def driver(project, folder, **changed):
 
 
 def refused(project, folder):
-    """What is said when SLURM refuses the jobs: one sentence."""
+    """The error message when SLURM refuses the jobs: one line."""
     status = driver(project, folder, memory="900TB").wait(120)
-    said = (folder / "run.log").read_text()
-    if status != 1 or said.count("\n") != 1:
-        sys.exit(f"jobs that are too large: exit status {status}, {said!r}; expected 1 and one sentence")
-    return said.strip()
+    message = (folder / "run.log").read_text()
+    if status != 1 or message.count("\n") != 1:
+        sys.exit(f"jobs that are too large: exit status {status}, {message!r}; expected 1 and one line")
+    return message.strip()
 
 
 def run(project, folder):
-    """Run, and kill a job in the middle."""
+    """Run the pipeline and kill a job in the middle."""
     process = driver(project, folder)
     while process.poll() is None and not (training(project / "logs") and len(jobs()) == 2):
         time.sleep(1)
     if process.poll() is None:
-        say(f"jobs {', '.join(jobs())} run; one is killed")
+        say(f"jobs {', '.join(jobs())} run; killing the first")
         output("scancel", "--signal=KILL", "--full", jobs()[0])
     return process.wait(1800), (folder / "run.log").read_text()
 
@@ -145,7 +145,7 @@ def run(project, folder):
 def main():
     missing = [name for name in NEEDED if not shutil.which(name)]
     if missing or os.geteuid():
-        say(f"skipped: {'not root' if os.geteuid() else 'there is no ' + ', '.join(missing)}")
+        say(f"skipped: {'not root' if os.geteuid() else ', '.join(missing) + ' not installed'}")
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder, project = Path(temporary), Path(temporary, "project")
@@ -153,9 +153,9 @@ def main():
         with cluster(folder):
             say(f"SLURM {output('sinfo', '--version').split()[1]} is up")
             say(f"jobs that are too large: {refused(project, folder)}")
-            status, said = run(project, folder)
-        lost = [line for line in said.splitlines() if "] lost " in line]
-        say("\n".join(["", *said.splitlines()[-60:]]))
+            status, log = run(project, folder)
+        lost = [line for line in log.splitlines() if "] lost " in line]
+        say("\n".join(["", *log.splitlines()[-60:]]))
         changed = output("git", "-C", str(project), "status", "--porcelain")
         again = subprocess.run(
             ["dvc", "repro"], cwd=project, check=True, capture_output=True, text=True
@@ -164,7 +164,7 @@ def main():
         sys.exit(
             f"exit status {status}, lost: {lost}, changed files: {changed!r}, repro ran: {'Running' in again}"
         )
-    say(f"{lost[0]}; then it recovered: git and dvc repro find nothing that has changed")
+    say(f"{lost[0]}; the run recovered, and git and dvc repro find no change")
 
 
 if __name__ == "__main__":

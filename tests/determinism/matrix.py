@@ -1,12 +1,11 @@
-"""Measure what moves the bits of a training, and by how much; print it as the table of docs/reliability.md.
+"""Measures what changes the result of a training, and by how much; prints the table of docs/reliability.md.
 
     python tests/determinism/matrix.py                   # the demonstration of params.yaml, some minutes
-    python tests/determinism/matrix.py --small if_mmin   # of a size that the tests can wait for
+    python tests/determinism/matrix.py --small if_mmin   # the size that the tests use
 
-Each system is pretrained, trained and evaluated on fold 1 by the real scripts, each in a process of its own:
-once for reference (1 thread), then with one thing changed, or nothing. With other threads the files of
-weights differ in any case, since their header says how many; the numbers in them are what counts. Another
-seed is there for comparison.
+Each system is pretrained, trained and evaluated on fold 1 by the real scripts, each in a new process: once as
+the reference (1 thread), then with one change or none. With another number of threads the weights files
+always differ, since their header has that number; compare the numbers. Another seed is for comparison.
 """
 
 import argparse
@@ -46,7 +45,7 @@ ENVIRONMENT = {
     "OMP_WAIT_POLICY": "passive",
     "PYTHONPATH": str(ROOT),
 }
-"""Threads that wait asleep: on a busy machine the others would wait for them, awake."""
+"""Passive waiting: on a busy machine, threads that wait actively slow each other down."""
 HEAD = """| system | changed | numbers | weights, largest relative difference of a tensor | \
 logits, largest difference | predictions that differ |
 |---|---|---|---|---|---|
@@ -57,10 +56,10 @@ class Difference(NamedTuple):
     """Two runs of one system.
 
     Attributes:
-        files: whether weights (encoders' too), history, predictions, H' and gaps are equal, byte by byte.
-        weights: largest difference of a tensor of the model, relative to its length.
+        files: whether all files (weights, encoders, histories, predictions, ...) are equal byte by byte.
+        weights: largest difference of a tensor of the model, relative to its norm.
         logits: largest difference of a logit.
-        predictions: of the test utterances in all conditions, the share whose class differs.
+        predictions: fraction of the test predictions, over all conditions, whose class differs.
     """
 
     files: bool
@@ -70,7 +69,7 @@ class Difference(NamedTuple):
 
 
 def prepare(folder: Path, *, small: bool) -> None:
-    """Make corpus, fold and settings, as the pipeline does, in a folder."""
+    """Write corpus, fold and configs into a folder, with the stages of the pipeline."""
     params = folder / "params.yaml"
     shutil.copy(ROOT / "params.yaml", params)
     if small:
@@ -87,7 +86,7 @@ def prepare(folder: Path, *, small: bool) -> None:
 
 
 def stage(folder: Path, script: str, *positional: str, **options: object) -> None:
-    """Run a script in a folder."""
+    """Run a stage script in a folder."""
     words = [str(word) for option, value in options.items() for word in (f"--{option}", value)]
     done = subprocess.run(
         [sys.executable, "-m", f"stages.{script}", *positional, *words],
@@ -102,7 +101,7 @@ def stage(folder: Path, script: str, *positional: str, **options: object) -> Non
 
 
 def make(folder: Path, system: str, *, threads: int = 1, seed: int = 0) -> None:
-    """Pretrain, train and evaluate a system into <folder>/made."""
+    """Pretrain, train and evaluate a system; the results are in <folder>/results."""
     kind = load("systems", system).PRETRAINING
     fold = {"features": "features", "fold": f"folds/{FOLD}.parquet", "scaling": f"folds/{FOLD}_scaling.json"}
     for name in filter(None, (kind, system)):
@@ -110,17 +109,17 @@ def make(folder: Path, system: str, *, threads: int = 1, seed: int = 0) -> None:
         config["fit"]["threads"] = threads
         (folder / f"{name}.json").write_text(json.dumps(config), "utf-8")
     if kind:
-        out = {"encoders": "made/encoders", "history": "made/pretraining.csv"}
+        out = {"encoders": "results/encoders", "history": "results/pretraining.csv"}
         stage(folder, "pretrain", kind, config=f"{kind}.json", **fold, seed=seed, **out)
-    start = {"encoders": "made/encoders"} if kind else {}
-    out = {"model": "made/model", "history": "made/history.csv"}
+    start = {"encoders": "results/encoders"} if kind else {}
+    out = {"model": "results/model", "history": "results/history.csv"}
     stage(folder, "train", system, config=f"{system}.json", **fold, seed=seed, **start, **out)
-    out = {name: f"made/{name}" for name in ("predictions", "invariants", "missing-frames")}
-    stage(folder, "evaluate", system, params="params.yaml", **fold, model="made/model", seed=seed, **out)
+    out = {name: f"results/{name}" for name in ("predictions", "invariants", "missing-frames")}
+    stage(folder, "evaluate", system, params="params.yaml", **fold, model="results/model", seed=seed, **out)
 
 
 def difference(reference: Path, other: Path) -> Difference:
-    """Compare what two runs have made."""
+    """Compare the results of two runs."""
     names = sorted(path.name for path in reference.iterdir())
     tensors = [weights.read(folder / "model")[0] for folder in (reference, other)]
     tables = [predictions.read(folder / "predictions")[0] for folder in (reference, other)]
@@ -137,23 +136,23 @@ def difference(reference: Path, other: Path) -> Difference:
 def measure(
     folder: Path, system: str, changes: Iterable[str] = tuple(CHANGES)
 ) -> Iterator[tuple[str, Difference]]:
-    """Run a system for reference, then with each change: change and difference."""
+    """Run a system as the reference, then with each change; yield (change, difference)."""
     make(folder, system)
-    (folder / "made").rename(folder / "reference")
+    (folder / "results").rename(folder / "reference")
     for change in changes:
-        where = folder / "other" if change == "the folder" else folder
-        if where != folder:
-            apart = shutil.ignore_patterns("reference", "made", "pack", "other")
-            shutil.copytree(folder, where, ignore=apart)
-        make(where, system, **CHANGES[change])
-        yield change, difference(folder / "reference", where / "made")
-        shutil.rmtree(where / "made")
+        run_folder = folder / "other" if change == "the folder" else folder
+        if run_folder != folder:
+            apart = shutil.ignore_patterns("reference", "results", "pack", "other")
+            shutil.copytree(folder, run_folder, ignore=apart)
+        make(run_folder, system, **CHANGES[change])
+        yield change, difference(folder / "reference", run_folder / "results")
+        shutil.rmtree(run_folder / "results")
     shutil.rmtree(folder / "reference")
     shutil.rmtree(folder / "other", ignore_errors=True)
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -165,15 +164,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder), small=args.small)
         for system in args.systems:
-            for change, found in measure(Path(folder), system, args.changes):
-                sys.stdout.write(line(system, change, found))
+            for change, measured in measure(Path(folder), system, args.changes):
+                sys.stdout.write(line(system, change, measured))
                 sys.stdout.flush()
 
 
-def line(system: str, change: str, found: Difference) -> str:
-    """Print a difference as a line of the table."""
-    numbers = "other" if found.weights or found.logits else "equal"
-    sizes = f"{found.weights:.0e} | {found.logits:.0e} | {found.predictions:.1%}"
+def line(system: str, change: str, measured: Difference) -> str:
+    """A row of the table."""
+    numbers = "different" if measured.weights or measured.logits else "equal"
+    sizes = f"{measured.weights:.0e} | {measured.logits:.0e} | {measured.predictions:.1%}"
     return f"| {system} | {change} | {numbers} | {sizes} |\n"
 
 

@@ -1,7 +1,7 @@
-"""Python loads this where PYTHONPATH names its folder: a fault, as a stage is about to give a file its name.
+"""Injects a fault when a stage is about to rename a file; Python loads this if PYTHONPATH has its folder.
 
-FAULT says what happens (kill, term, int, full), FAULT_AT at which file, from 1. Other processes, such as
-DVC itself, are left alone.
+FAULT is the fault (kill, term, int, full), and FAULT_AT the number of the file, counted from 1. Processes
+other than stages, such as DVC, are not affected.
 """
 
 import errno
@@ -11,31 +11,31 @@ import sys
 from pathlib import Path
 
 SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "int": signal.SIGINT}
-left = int(os.environ.get("FAULT_AT", "0"))
+remaining = int(os.environ.get("FAULT_AT", "0"))
 replace, rename = Path.replace, Path.rename
 
 
-def strike(path, target):
-    """Strike once."""
-    global left
+def inject(path, target):
+    """Inject the fault if this is the file."""
+    global remaining
     if ".writing-" in str(path) and Path(sys.argv[0]).parent.name == "stages":
-        left -= 1
-        if left == 0 and os.environ["FAULT"] == "full":
+        remaining -= 1
+        if remaining == 0 and os.environ["FAULT"] == "full":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
-        if left == 0:
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored behind a shell's &
+        if remaining == 0:
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
             os.kill(os.getpid(), SIGNALS[os.environ["FAULT"]])
 
 
-def of(act):
-    """Strike, else do as before."""
+def faulty(method):
+    """Wrap a method of Path."""
 
-    def struck(self, target):
-        strike(self, target)
-        return act(self, target)
+    def wrapper(self, target):
+        inject(self, target)
+        return method(self, target)
 
-    return struck
+    return wrapper
 
 
 if "FAULT" in os.environ:
-    Path.replace, Path.rename = of(replace), of(rename)
+    Path.replace, Path.rename = faulty(replace), faulty(rename)

@@ -1,4 +1,4 @@
-"""One sample of every artifact, written by this process: `python samples.py folder`."""
+"""Writes one sample of every artifact: `python samples.py folder`."""
 
 import sys
 from pathlib import Path
@@ -62,7 +62,7 @@ H_PRIME = np.arange(12, dtype=np.float32).reshape(3, 4) / 7
 
 
 def scores():
-    """Two runs of one system in every condition, one of another."""
+    """Two runs of system x and one of system b, in every condition."""
     rows = [
         (system, fold, 0, c, wa, wa / 3)
         for system, fold, wa in (("x", 1, 0.5), ("x", 2, 0.75), ("b", 1, 1 / 3))
@@ -72,22 +72,21 @@ def scores():
 
 
 def table():
-    """Table 1 of these runs. b does not predict from the full input and has marks in a."""
+    """Table 1 of these runs; b does not predict the full input and has marks in condition a."""
     scored = scores()
     scored = scored[(scored["system"] == "x") | (scored["condition"] != "avt")]
     marks = pd.DataFrame([{"system": "b", "condition": "a", "wa_marks": "↑⇑", "ua_marks": "*+"}])
-    whole = table1.table(scored, ["x", "b"]).merge(marks, "left").fillna({"wa_marks": "", "ua_marks": ""})
-    return whole.assign(wa_low=0.1, wa_high=np.nan, ua_low=1 / 3, ua_high=np.nan)
+    marked = table1.table(scored, ["x", "b"]).merge(marks, "left").fillna({"wa_marks": "", "ua_marks": ""})
+    return marked.assign(wa_low=0.1, wa_high=np.nan, ua_low=1 / 3, ua_high=np.nan)
 
 
 def runs():
-    """(system, fold, seed) to predictions: a sad utterance is right, one angry of two."""
+    """(system, fold, seed) to predictions: the sad utterance is right, and one of two angry ones."""
     pairs = pd.DataFrame({"condition": "a", "label": [1, 0, 0], "predicted": [1, 1, 0]})
     return {("x", 1, 0): pairs, ("b", 1, 0): pairs.assign(condition="avt")}
 
 
 def write_all(folder):
-    """Write them all."""
     write_tables(folder)
     figure = Figure(figsize=(2, 2))
     figure.subplots().plot([1, 2], [3, 1], label="λ")
@@ -95,7 +94,7 @@ def write_all(folder):
 
 
 def write_tables(folder):
-    """Write all but the figure, which takes most of the time."""
+    """Write all samples but the figure, which takes most of the time."""
     for m, size in (("a", 3), ("v", 2), ("t", 1)):
         frames = np.arange(5 * size, dtype=np.float32).reshape(5, size) / 3
         features.write_frames(folder / "features", m, [frames[:2], frames[2:3], frames[3:]])
@@ -113,8 +112,8 @@ def write_tables(folder):
     tables.write_scores(folder / "scores.csv", scores())
     tables.write_nested(folder / "table1.json", table1.nested(table()))
     tables.write_table(folder / "table1.csv", table())
-    printed.write_markdown(folder / "table1.md", table(), ["b"], ["A note."])
-    printed.write_latex(folder / "table1.tex", table(), ["b"], ["A note."])
+    printed.write_markdown(folder / "table1.md", table(), {}, ["b"], ["A note."])
+    printed.write_latex(folder / "table1.tex", table(), {}, ["b"], ["A note."])
     tables.write_confusions(folder / "confusion.csv", table1.confusions(runs(), CLASSES))
     tables.write_recalls(folder / "recalls.csv", table1.recalls(runs(), CLASSES))
     tables.write_significance(folder / "significance.csv", TESTS)

@@ -1,7 +1,8 @@
-"""An exported model: the folder, and the script that writes it."""
+"""Exported models: the folder and the stage that writes it."""
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import safetensors.torch
 import torch
 import yaml
 
-from conftest import SIZES
+from conftest import ROOT, SIZES
 from ifmmin import systems
 from ifmmin.core.files import ArtifactError
 from ifmmin.corpus import features, folds
@@ -52,21 +53,21 @@ def trained(tmp_path):
     return path
 
 
-def test_an_export_takes_the_place_of_an_older_one_whole(trained, tmp_path):
+def test_an_export_replaces_an_older_one_completely(trained, tmp_path):
     folder = tmp_path / "deep" / "folder"
     write(folder, trained)
     (folder / "stale").touch()
 
     write(folder, trained, card="another")
 
-    found = contents(folder)
-    assert found.keys() == FILES
-    assert found["model.safetensors"] == b"weights"
-    assert found["README.md"] == b"another"
+    files = contents(folder)
+    assert files.keys() == FILES
+    assert files["model.safetensors"] == b"weights"
+    assert files["README.md"] == b"another"
     assert [path.name for path in folder.parent.iterdir()] == ["folder"]
 
 
-def test_an_export_that_fails_leaves_the_older_one(trained, tmp_path):
+def test_a_failed_export_keeps_the_older_one(trained, tmp_path):
     folder = tmp_path / "deep" / "folder"
     write(folder, trained)
     before = contents(folder)
@@ -79,7 +80,7 @@ def test_an_export_that_fails_leaves_the_older_one(trained, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_what_is_no_export_is_not_replaced(kind, trained, tmp_path):
+def test_a_file_or_folder_that_is_not_an_export_is_kept(kind, trained, tmp_path):
     target = tmp_path / "mine"
     if kind == "file":
         target.write_text("mine")
@@ -87,7 +88,7 @@ def test_what_is_no_export_is_not_replaced(kind, trained, tmp_path):
         target.mkdir()
         (target / "mine").touch()
 
-    with pytest.raises(ArtifactError, match=r"mine: exists and is no export; .* Name another folder"):
+    with pytest.raises(ArtifactError, match=r"mine: exists and is not an export; .* Pass another folder"):
         write(target, trained)
 
     assert target.exists()
@@ -102,7 +103,7 @@ def test_an_empty_folder_is_filled(trained, tmp_path):
 
 
 def corpus(folder):
-    """Three speakers, each of whom has one role; twelve utterances each, the words of some very few."""
+    """A corpus of three speakers, one per role, with twelve utterances each; some have very few words."""
     draw = np.random.default_rng(0)
     index = pd.DataFrame(
         {
@@ -123,9 +124,9 @@ def corpus(folder):
 
 @pytest.fixture
 def arguments(tmp_path):
-    """Give a function that writes what the script reads of a system; its arguments."""
+    """A function that writes what the stage reads for a system and returns the stage's arguments."""
 
-    def written(name):
+    def write_inputs(name):
         index = corpus(tmp_path / "features")
         role = index["speaker"].map({"a": "train", "b": "validation", "c": "test"})
         folds.write(tmp_path / "1.parquet", index[["utterance_id"]].assign(role=role))
@@ -135,37 +136,38 @@ def arguments(tmp_path):
         for c in known(name):
             logits = np.random.default_rng(len(parts)).standard_normal((12, 4), np.float32)
             part = test[["utterance_id"]].assign(condition=c, label=test["label"], predicted=logits.argmax(1))
-            parts.append(part.assign(**{f"logit_{of}": logits[:, k] for k, of in enumerate(CLASSES)}))
+            parts.append(part.assign(**{f"logit_{label}": logits[:, k] for k, label in enumerate(CLASSES)}))
         predicted = pd.concat(parts, ignore_index=True)
         run = {"system": name, "fold": 1, "seed": 0}
         predictions.write(tmp_path / "test.parquet", predicted, CLASSES, run)
         tables.write_scores(tmp_path / "scores.csv", table1.scores({(name, 1, 0): predicted}, 4))
         names = {"model": "model.safetensors", "fold": "1.parquet", "scores": "scores.csv"}
-        names |= {"features": "features", "predictions": "test.parquet"}
-        return [word for key, of in names.items() for word in (f"--{key}", tmp_path / of)]
+        names |= {"features": "features", "predictions": "test.parquet", "params": "params.yaml"}
+        shutil.copy(ROOT / "params.yaml", tmp_path)
+        return [word for key, path in names.items() for word in (f"--{key}", tmp_path / path)]
 
-    return written
+    return write_inputs
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["if_mmin", "late_fusion_per_condition"])
-def test_the_script_exports_twice_the_same_bytes_which_are_all_that_one_needs(
+def test_two_exports_of_a_model_have_the_same_bytes_and_all_files(
     name, arguments, stage, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    given = arguments(name)
-    done = [stage("export", *given, "--out", tmp_path / out) for out in ("one", "two")]
+    options = arguments(name)
+    runs = [stage("export", *options, "--out", tmp_path / out) for out in ("one", "two")]
 
-    assert [of.code for of in done] == [0, 0], done
+    assert [run.code for run in runs] == [0, 0], runs
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert contents(tmp_path / "one").keys() == FILES
     logged = json.loads((tmp_path / "logs/export.json").read_text("utf-8"))["largest_difference"]
     assert 0 < logged < 1e-5
-    assert f"differ by at most {logged:.1e}" in done[1].stderr
+    assert f"differ by at most {logged:.1e}" in runs[1].stderr
 
 
 @pytest.mark.slow
-def test_the_card_s_own_words_run_in_the_folder(arguments, stage, tmp_path):
+def test_the_code_in_the_model_card_runs_in_the_folder(arguments, stage, tmp_path):
     assert stage("export", *arguments("if_mmin"), "--out", tmp_path / "out").code == 0
     card = (tmp_path / "out/README.md").read_text("utf-8")
     script = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
@@ -186,8 +188,8 @@ def test_the_card_s_own_words_run_in_the_folder(arguments, stage, tmp_path):
 
 
 @pytest.mark.slow
-def test_files_of_an_export_agree_with_one_another(arguments, stage, tmp_path):
-    """The system that config.json builds, with these weights, says what the graph says."""
+def test_the_files_of_an_export_agree_with_each_other(arguments, stage, tmp_path):
+    """The system of config.json with the exported weights gives the logits of the ONNX graph."""
     assert stage("export", *arguments("mmin"), "--out", tmp_path / "out").code == 0
     config = json.loads((tmp_path / "out/config.json").read_text("utf-8"))
     scaling = json.loads((tmp_path / "out/preprocessor_config.json").read_text("utf-8"))
@@ -197,9 +199,9 @@ def test_files_of_an_export_agree_with_one_another(arguments, stage, tmp_path):
     x = {m: torch.randn(3, 4, size, generator=torch.Generator().manual_seed(1)) for m, size in SIZES.items()}
     scaled = x | {"a": (x["a"] - torch.tensor(scaling["mean"])) / torch.tensor(scaling["std"])}
     with torch.no_grad():
-        encoded = system.encode({m: from_padded(of) for m, of in scaled.items()})
+        encoded = system.encode({m: from_padded(frames) for m, frames in scaled.items()})
         O = system.predict(encoded, ["av"])["av"].O
-    inputs = {m: of.numpy() for m, of in x.items()} | {f"{m}_length": np.full(3, 4) for m in "avt"}
+    inputs = {m: frames.numpy() for m, frames in x.items()} | {f"{m}_length": np.full(3, 4) for m in "avt"}
     inputs["available"] = np.array([[True, True, False]] * 3)
     session = onnxruntime.InferenceSession(tmp_path / "out/model.onnx")
     p, logits = session.run(["probabilities", "logits"], inputs)
@@ -209,15 +211,15 @@ def test_files_of_an_export_agree_with_one_another(arguments, stage, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_mistake_is_one_sentence_and_leaves_the_older_export(arguments, stage, tmp_path):
-    """The fold is another one: who tested there is not who is predicted."""
-    given = arguments("mctn")
-    assert stage("export", *given, "--out", tmp_path / "out").code == 0
+def test_an_export_with_the_wrong_fold_fails_and_keeps_the_older_one(arguments, stage, tmp_path):
+    """The predictions are of another fold's test utterances."""
+    options = arguments("mctn")
+    assert stage("export", *options, "--out", tmp_path / "out").code == 0
     before = contents(tmp_path / "out")
     fold = folds.read(tmp_path / "1.parquet")
     folds.write(tmp_path / "1.parquet", fold.replace({"role": {"test": "train", "train": "test"}}))
 
-    done = stage("export", *given, "--out", tmp_path / "out")
+    done = stage("export", *options, "--out", tmp_path / "out")
 
     assert done.code == 1
     assert done.stderr.splitlines()[-1].startswith("predictions: their utterances are not the fold's test")

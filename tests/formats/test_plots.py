@@ -1,4 +1,4 @@
-"""The templates of `dvc plots` fit the tables that they draw, and DVC fills them."""
+"""The templates of `dvc plots` fit the tables that they draw, and DVC can fill them."""
 
 import json
 import re
@@ -20,7 +20,7 @@ OURS = {"confusion_by_system": "confusion.csv", "recall_by_system": "recalls.csv
 """Template to the table that it draws."""
 
 ADDED = {"rev"}
-"""What DVC adds to each line: the revision that it is from."""
+"""The column that DVC adds to each row: its revision."""
 
 ANCHOR = re.compile(r"<DVC_METRIC_(\w+)>")
 
@@ -30,13 +30,13 @@ def template(name):
 
 
 def plots():
-    """What dvc.yaml draws, by name."""
+    """The plots of dvc.yaml, by name."""
     entries = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["plots"]
     return {name: properties for entry in entries for name, properties in entry.items()}
 
 
 def ours():
-    """What dvc.yaml draws with the two templates, and of which table: template, x, y."""
+    """The plots of dvc.yaml that use our templates: name to template, x, table and y."""
     return {
         name: (plot["template"], plot["x"], *next(iter(plot["y"].items())))
         for name, plot in plots().items()
@@ -51,20 +51,20 @@ def write(folder):
 
 @pytest.fixture
 def columns(tmp_path):
-    """The columns of each table, as it is written."""
+    """Table to its columns, as written."""
     write(tmp_path)
     return {file: list(pd.read_csv(tmp_path / file).columns) for file in OURS.values()}
 
 
 def walk(node):
-    """Every object of a template, itself included."""
+    """Every JSON object in a template, including itself."""
     if isinstance(node, dict):
         yield node
     for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else []:
         yield from walk(value)
 
 
-def test_dvc_yaml_names_templates_that_are_there_and_no_template_is_unused():
+def test_dvc_yaml_uses_exactly_the_templates_that_exist():
     used = {plot["template"] for plot in plots().values()}
 
     assert used == {path.stem for path in TEMPLATES}
@@ -78,7 +78,7 @@ def test_dvc_yaml_draws_the_tables_of_the_two_templates():
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
-def test_templates_take_data_and_title_and_axes_from_dvc(path):
+def test_templates_take_data_title_and_axes_from_dvc(path):
     content = json.loads(path.read_text("utf-8"))
 
     assert content["data"] == {"values": "<DVC_METRIC_DATA>"}
@@ -87,7 +87,7 @@ def test_templates_take_data_and_title_and_axes_from_dvc(path):
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_templates_name_columns_of_their_table_or_what_they_calculate(name, columns):
+def test_templates_use_only_columns_of_their_table_or_calculated_ones(name, columns):
     content = template(name)
     known = {*columns[OURS[name]], *ADDED, "<DVC_METRIC_X>", "<DVC_METRIC_Y>"}
     calculated = {node["as"] for node in walk(content) if "as" in node}
@@ -104,8 +104,8 @@ def test_templates_name_columns_of_their_table_or_what_they_calculate(name, colu
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_revisions_stand_apart(name):
-    """What rows and panels are named after holds the revision where DVC hands several."""
+def test_each_revision_has_its_own_row_or_panel(name):
+    """The names of rows and panels contain the revision if DVC passes several."""
     content = template(name)
     facet = content["facet"].get("row", content["facet"])
     [calculated] = [node for node in content["transform"] if node.get("as") == facet["field"]]
@@ -113,8 +113,8 @@ def test_revisions_stand_apart(name):
     assert re.search(r"datum\.revs > 1 \?.* datum\.rev\b", calculated["calculate"])
 
 
-def test_systems_and_classes_stand_in_the_order_of_the_table():
-    """Vega sorts by name unless told otherwise: not at all, or by the first line of a row, column, panel."""
+def test_systems_and_classes_have_the_order_of_the_table():
+    """Without `sort`, Vega would order them by name."""
     sorts = {
         name: [node.get("sort", "by name") for node in walk(template(name)) if node.get("type") == "nominal"]
         for name in OURS
@@ -127,8 +127,8 @@ def test_systems_and_classes_stand_in_the_order_of_the_table():
     }
 
 
-def test_a_condition_that_a_system_does_not_predict_leaves_its_place_in_the_grid_empty(columns):
-    """Vega would move the rest of the grid up into the gap, under wrong heads, unless each cell has lines."""
+def test_a_condition_that_a_system_does_not_predict_is_an_empty_cell(columns):
+    """Without rows for the empty cell, Vega would shift the other cells under wrong headers."""
     content = template("confusion_by_system")
     x, y = ours()["Confusion matrices"][1], ours()["Confusion matrices"][3]
     [(place, impute)] = [(n, step) for n, step in enumerate(content["transform"]) if "impute" in step]
@@ -142,7 +142,7 @@ def test_a_condition_that_a_system_does_not_predict_leaves_its_place_in_the_grid
 
 
 def test_dvc_fills_the_templates(tmp_path):
-    """In a repository with these plots alone; where an anchor is left, DVC had nothing for it."""
+    """In a repository with only these plots. An anchor that remains was not filled by DVC."""
     dvc = Path(sys.executable).with_name("dvc")
     write(tmp_path / "metrics")
     shutil.copytree(ROOT / ".dvc/plots", tmp_path / ".dvc/plots")
@@ -154,10 +154,10 @@ def test_dvc_fills_the_templates(tmp_path):
         [dvc, "plots", "show", "--json"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
 
-    shown = json.loads(done.stdout)
-    assert "errors" not in shown
+    output = json.loads(done.stdout)
+    assert "errors" not in output
     for name, (_, x, file, y) in ours().items():
-        [drawn] = shown["data"][name]
+        [drawn] = output["data"][name]
         content = json.loads(drawn["content"]) if isinstance(drawn["content"], str) else drawn["content"]
         assert len(content["data"]["values"]) == len(pd.read_csv(tmp_path / file))
         assert not ANCHOR.search(json.dumps(content))

@@ -1,4 +1,4 @@
-"""The paper's figures: the file of the repository, and what is refused."""
+"""The paper's scores: the committed file, and which files are refused."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ SEVEN = ["a", "v", "t", "av", "at", "vt", "average"]
 
 @pytest.fixture
 def lines():
-    """One system, all conditions; a head and seven lines."""
+    """A header and seven rows: one system in all conditions."""
     return ["system,condition,wa,ua", *(f"mmin,{c},0.{n}1,0.{n}2" for n, c in enumerate(SEVEN, 1))]
 
 
@@ -29,43 +29,42 @@ def refused(path, *parts):
     return pytest.raises(ArtifactError, match=pattern)
 
 
-def test_the_file_of_the_repository_has_the_paper_s_six_rows_and_seven_conditions():
-    """Paper, Table 1, spot checks: first and last row, both ends; IF-MMIN's WA of {v}."""
-    figures = published.read(FILE)
+def test_the_committed_file_has_the_papers_systems_and_conditions():
+    """Spot checks against Table 1: the first and the last cell, and IF-MMIN's WA in {v}."""
+    scores = published.read(FILE)
 
     systems = ["mctn", "mmin", "mmin_no_cycle", "if_mmin", "if_mmin_no_inv", "if_mmin_no_cascade"]
-    assert list(figures.columns) == ["system", "condition", "wa", "ua"]
-    assert figures["system"].tolist() == [s for s in systems for _ in SEVEN]
-    assert figures["condition"].tolist() == SEVEN * 6
-    cells = figures.set_index(["system", "condition"])
+    assert list(scores.columns) == ["system", "condition", "wa", "ua"]
+    assert scores["system"].tolist() == [s for s in systems for _ in SEVEN]
+    assert scores["condition"].tolist() == SEVEN * 6
+    cells = scores.set_index(["system", "condition"])
     assert cells.loc[("mctn", "a")].tolist() == [0.4975, 0.5162]
     assert cells.loc[("if_mmin", "v"), "wa"] == 0.5197
     assert cells.loc[("if_mmin_no_cascade", "average")].tolist() == [0.6400, 0.6514]
 
 
-def test_each_average_of_the_repository_s_file_is_the_mean_of_its_six():
-    """So a figure mistyped by 0.002 or more shows.
+def test_each_committed_average_is_the_mean_of_six_conditions():
+    """This detects a typing error of 0.002 or more.
 
-    Rounding six figures to four digits, and their mean, moves it by up to 0.0001; the paper prints one, UA of
-    w/o cascaded input, 0.00013 above the mean of its six.
+    Rounding explains 0.0001; one average in the paper, UA of w/o cascaded input, is 0.00013 above the mean.
     """
-    figures = published.read(FILE)
+    scores = published.read(FILE)
 
-    six = figures[figures["condition"] != "average"].groupby("system")[["wa", "ua"]].mean()
-    average = figures[figures["condition"] == "average"].set_index("system")[["wa", "ua"]]
+    six = scores[scores["condition"] != "average"].groupby("system")[["wa", "ua"]].mean()
+    average = scores[scores["condition"] == "average"].set_index("system")[["wa", "ua"]]
     assert len(average) == 6
     assert ((six - average).abs() < 0.00014).all(axis=None)
 
 
-def test_figures_are_read_in_the_order_of_the_file_and_to_the_last_bit(path, lines):
+def test_scores_are_read_in_file_order_and_to_the_last_bit(path, lines):
     lines[1] = "mmin,a,0.1234567890123456789,1e-1"
     path.write_text("\n".join(lines), "utf-8")
 
-    figures = published.read(path)
+    scores = published.read(path)
 
-    assert figures["condition"].tolist() == SEVEN
-    assert figures["wa"].tolist() == [0.1234567890123456789, 0.21, 0.31, 0.41, 0.51, 0.61, 0.71]
-    assert figures["ua"].tolist() == [0.1, 0.22, 0.32, 0.42, 0.52, 0.62, 0.72]
+    assert scores["condition"].tolist() == SEVEN
+    assert scores["wa"].tolist() == [0.1234567890123456789, 0.21, 0.31, 0.41, 0.51, 0.61, 0.71]
+    assert scores["ua"].tolist() == [0.1, 0.22, 0.32, 0.42, 0.52, 0.62, 0.72]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +86,7 @@ def test_figures_are_read_in_the_order_of_the_file_and_to_the_last_bit(path, lin
         pytest.param(2, "mmin,v,0.5,0.5,0.5", ["not readable as CSV"], id="a field too many"),
     ],
 )
-def test_a_broken_file_is_named_with_its_fault(path, lines, number, text, parts):
+def test_a_broken_file_is_refused_with_the_reason(path, lines, number, text, parts):
     lines[number] = text
     path.write_text("\n".join(lines), "utf-8")
 
@@ -95,7 +94,7 @@ def test_a_broken_file_is_named_with_its_fault(path, lines, number, text, parts)
         published.read(path)
 
 
-def test_all_faults_are_reported_at_once_a_line_each(path, lines):
+def test_all_faults_are_reported_at_once_one_per_line(path, lines):
     lines[1], lines[2] = "mmin,a,2,0.5", "mmin,v,0.5,x"
     path.write_text("\n".join(lines), "utf-8")
 
@@ -112,14 +111,14 @@ def test_an_empty_file_is_refused(path):
         published.read(path)
 
 
-def test_a_file_of_no_figures_is_refused(path, lines):
+def test_a_file_without_scores_is_refused(path, lines):
     path.write_text(lines[0] + "\n", "utf-8")
 
     with refused(path, "has no scores"):
         published.read(path)
 
 
-def test_a_file_that_is_no_text_is_refused(path):
+def test_a_binary_file_is_refused(path):
     path.write_bytes(b"system,condition,wa,ua\n\xff\xfe,a,0.5,0.5\n")
 
     with refused(path, "not readable as CSV"):

@@ -1,4 +1,4 @@
-"""A pack is refused with all its faults, or taken; nothing in it is executed or followed."""
+"""Reading packs: a bad pack is refused with all its faults, and nothing in a pack is executed or followed."""
 
 import json
 import os
@@ -18,60 +18,59 @@ from ifmmin.pack import raw, target_files
 from stages import ingest
 
 ONE = "Ses01M_impro01_F000"
-"""The first utterance of the pack; it trains in folds 3 and 4."""
+"""The first utterance of the pack; a training utterance in folds 3 and 4."""
 OTHER = "Ses02F_script01_1_M003"
 
 
 @pytest.fixture
 def refusal(pack, tmp_path):
-    """Ingest a pack that must be refused; give the sentences. No features folder may be there afterwards."""
+    """A function that ingests a bad pack and returns the lines of its error; no features may be written."""
 
-    def ingested():
+    def ingest_refused():
         out = tmp_path / "features"
         with pytest.raises(ArtifactError, match=re.escape(str(pack.folder))) as caught:
             ingest.main(["--pack", str(pack.folder), "--out", str(out)])
         assert not out.exists()
         return str(caught.value).splitlines()
 
-    return ingested
+    return ingest_refused
 
 
 @pytest.fixture
-def taken(pack, tmp_path):
-    """Ingest a pack that must be taken; give the index and the frames of an utterance as ingest left them."""
+def ingested(pack, tmp_path):
+    """A function that ingests a good pack and returns the features folder."""
 
-    def ingested():
+    def ingest_pack():
         out = tmp_path / "features"
         ingest.main(["--pack", str(pack.folder), "--out", str(out)])
         return Ingested(out)
 
-    return ingested
+    return ingest_pack
 
 
 class Ingested:
-    """A features folder, looked at by utterance."""
+    """A features folder, read by utterance."""
 
     def __init__(self, folder):
-        """Read its index."""
         self.folder = folder
         self.index = pd.read_parquet(folder / "index.parquet").set_index("utterance_id")
 
     def frames(self, m, utterance_id):
-        """Read what is stored of one utterance: [T, D]."""
+        """The stored frames of an utterance: [T, D]."""
         row = self.index.loc[utterance_id]
         return np.load(self.folder / f"{m}.npy")[row[f"{m}_offset"] :][: row[f"{m}_length"]]
 
 
 def only(lines, *parts):
-    """Assert that there is one sentence, and that it holds each part."""
+    """Assert that there is exactly one line and that it contains each part."""
     assert len(lines) == 1, lines
     assert all(part in lines[0] for part in parts), lines[0]
 
 
-# What the process does.
+# The process.
 
 
-def test_a_bad_pack_ends_ingest_with_code_1_and_sentences_without_a_traceback(pack, stage, tmp_path):
+def test_ingest_of_a_bad_pack_exits_with_1_and_lists_the_faults(pack, stage, tmp_path):
     pack.x["a"][ONE][1, 2] = np.nan
     pack.write().file("v").unlink()
 
@@ -85,7 +84,7 @@ def test_a_bad_pack_ends_ingest_with_code_1_and_sentences_without_a_traceback(pa
     assert not (tmp_path / "features").exists()
 
 
-def test_a_pack_folder_that_is_not_there_ends_ingest_with_code_1_and_its_name(pack, stage):
+def test_ingest_of_a_missing_folder_exits_with_1_and_names_it(pack, stage):
     done = stage("ingest", "--pack", pack.folder, "--out", "features")
 
     assert done.code == 1
@@ -95,7 +94,7 @@ def test_a_pack_folder_that_is_not_there_ends_ingest_with_code_1_and_its_name(pa
 
 
 def test_all_faults_of_a_pack_are_reported_at_once(pack, refusal):
-    """One of each file and of each kind of target: seven faults, seven sentences."""
+    """Seven faults, in each file and each kind of target, give seven lines."""
     pack.x["a"][ONE][0, 0] = np.inf
     del pack.x["v"][ONE]
     del pack.x["v"][OTHER]
@@ -120,7 +119,7 @@ def test_all_faults_of_a_pack_are_reported_at_once(pack, refusal):
         assert any(all(part in line for part in expected) for line in lines), (expected, lines)
 
 
-def test_a_wrong_width_is_reported_beside_another_fault_of_the_same_file(pack, refusal):
+def test_a_wrong_width_is_reported_along_with_another_fault(pack, refusal):
     pack.x["a"][ONE][0, 0] = np.nan
     pack.x["a"][OTHER] = np.ones((2, 6), np.float32)
     pack.write()
@@ -133,7 +132,7 @@ def test_a_wrong_width_is_reported_beside_another_fault_of_the_same_file(pack, r
 
 
 def test_frames_are_checked_for_utterances_whose_labels_are_unusable(pack, refusal):
-    """The label file of the only fold's training split is gone and one of its utterances lacks a modality."""
+    """The only fold's training labels are missing, and one of those utterances lacks a modality."""
     pack.folds = {1: pack.folds[1]}
     missing = pack.folds[1]["trn"][0]
     del pack.x["v"][missing]
@@ -145,7 +144,7 @@ def test_frames_are_checked_for_utterances_whose_labels_are_unusable(pack, refus
     assert any(missing in line and str(pack.file("v")) in line for line in lines), lines
 
 
-def test_a_bad_description_is_reported_beside_other_faults(pack, refusal):
+def test_a_bad_description_is_reported_along_with_other_faults(pack, refusal):
     pack.write().file("a").unlink()
     (pack.folder / "pack.json").write_text("{", "utf-8")
 
@@ -172,7 +171,7 @@ def test_a_missing_folder_names_the_file_expected_in_it(pack, refusal, m):
     only(refusal(), str(pack.file(m)), "no such file")
 
 
-def test_a_folder_in_the_place_of_a_file_is_named(pack, refusal):
+def test_a_folder_in_place_of_a_file_is_named(pack, refusal):
     pack.write().file("v").unlink()
     pack.file("v").mkdir()
 
@@ -195,21 +194,21 @@ def test_a_truncated_hdf5_file_is_named(pack, refusal, share):
 
 
 def test_damaged_contents_of_a_data_set_name_the_utterance(pack, refusal):
-    """A compressed chunk that was overwritten: the file opens, the data set does not read."""
+    """A compressed chunk is overwritten: the file opens, but the data set is unreadable."""
     pack.write()
     values = np.arange(5000, dtype=np.float32).reshape(1000, 5)
     with pack.open("a") as file:
         del file[ONE]
         data = file.create_dataset(ONE, data=values, chunks=(1000, 5), compression="gzip")
-        where = data.id.get_chunk_info(0)
+        chunk = data.id.get_chunk_info(0)
     with pack.file("a").open("r+b") as file:
-        file.seek(where.byte_offset)
-        file.write(b"\xff" * where.size)
+        file.seek(chunk.byte_offset)
+        file.write(b"\xff" * chunk.size)
 
     only(refusal(), str(pack.file("a")), ONE)
 
 
-def test_no_fold_folder_is_named(pack, refusal):
+def test_a_missing_target_folder_is_named(pack, refusal):
     shutil.rmtree(pack.write().folder / "target")
 
     lines = refusal()
@@ -246,7 +245,7 @@ def test_a_target_file_that_claims_more_than_any_memory_is_named(pack, refusal):
     only(refusal(), str(pack.target(1, "trn_label.npy")))
 
 
-def test_an_archive_of_arrays_in_the_place_of_an_array_is_named(pack, refusal):
+def test_an_archive_in_place_of_an_array_is_named(pack, refusal):
     pack.write()
     with pack.target(1, "val_label.npy").open("wb") as file:
         np.savez(file, labels=np.eye(4))
@@ -258,14 +257,13 @@ def test_an_archive_of_arrays_in_the_place_of_an_array_is_named(pack, refusal):
 
 
 class Bomb:
-    """Makes a folder when it is unpickled."""
+    """Creates a folder when it is unpickled."""
 
     def __init__(self, path):
-        """Name the folder."""
         self.path = path
 
     def __reduce__(self):
-        """Say what to call when unpickled."""
+        """The call that unpickling makes."""
         return os.mkdir, (str(self.path),)
 
 
@@ -280,7 +278,7 @@ def test_a_pickle_in_a_target_file_is_refused_and_not_executed(pack, refusal, tm
     assert not (tmp_path / "executed").exists()
 
 
-def test_the_bomb_of_the_test_above_goes_off_where_pickles_are_loaded(tmp_path):
+def test_the_pickle_of_the_test_above_runs_if_pickles_are_allowed(tmp_path):
     np.save(tmp_path / "bomb.npy", np.array([Bomb(tmp_path / "executed")], dtype=object), allow_pickle=True)
 
     np.load(tmp_path / "bomb.npy", allow_pickle=True)
@@ -290,7 +288,7 @@ def test_the_bomb_of_the_test_above_goes_off_where_pickles_are_loaded(tmp_path):
 
 @pytest.fixture
 def elsewhere(tmp_path):
-    """Another HDF5 file, with good frames under the utterance's name."""
+    """Another HDF5 file with valid frames under the utterance's id."""
     path = tmp_path / "elsewhere.h5"
     with h5py.File(path, "w") as file:
         file[ONE] = np.ones((3, 5), np.float32)
@@ -348,10 +346,10 @@ def test_external_storage_is_refused(pack, refusal, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../../x", "/etc/passwd", "..", "x/y", "x\\..\\y"])
-def test_an_id_is_never_a_path(pack, taken, name):
-    """Ids that look like paths are names: one that HDF5 can hold is taken; nothing is written beside."""
+def test_an_id_is_never_a_path(pack, ingested, name):
+    """An id that looks like a path is accepted if HDF5 can hold it; no other file is written."""
     pack.write()
-    held = "/" not in name
+    storable = "/" not in name
     for fold in pack.folds:
         for split, ids in pack.folds[fold].items():
             renamed = [name if i == ONE else i for i in ids]
@@ -359,19 +357,19 @@ def test_an_id_is_never_a_path(pack, taken, name):
     for m in "avt":
         with pack.open(m) as file:
             values = file[ONE][()]
-            if held and name != "..":
+            if storable and name != "..":
                 file[name] = values
             elif name == "x/y":
                 file.create_group("x")["y"] = values
     before = sorted(pack.folder.parent.rglob("*"))
 
-    if held and name != "..":
-        assert len(taken().index) == len(pack.ids)
+    if storable and name != "..":
+        assert len(ingested().index) == len(pack.ids)
         assert {p.name for p in pack.folder.parent.iterdir()} == {"pack", "features"}
         assert len(list((pack.folder.parent / "features").iterdir())) == 6
     else:
         with pytest.raises(ArtifactError, match=re.escape(repr(name))) as caught:
-            taken()
+            ingested()
         assert len(str(caught.value).splitlines()) == 3
         assert sorted(pack.folder.parent.rglob("*")) == before
 
@@ -380,7 +378,7 @@ def test_an_id_is_never_a_path(pack, taken, name):
 
 
 @pytest.mark.parametrize("m", list("avt"))
-def test_an_utterance_that_a_modality_lacks_is_named(pack, refusal, m):
+def test_an_utterance_missing_from_a_modality_is_named(pack, refusal, m):
     del pack.x[m][ONE]
     pack.write()
 
@@ -446,7 +444,7 @@ def test_an_array_of_text_is_named(pack, refusal):
     only(refusal(), str(pack.file("t")), ONE, "expected numbers")
 
 
-def test_a_group_in_the_place_of_frames_is_named(pack, refusal):
+def test_a_group_in_place_of_frames_is_named(pack, refusal):
     pack.write()
     with pack.open("a") as file:
         values = file[ONE][()]
@@ -494,19 +492,19 @@ def test_labels_that_are_not_one_hot_name_the_file_and_the_utterance(pack, refus
     [np.array([0, 1, 2, 3]), np.full((4, 4), "1"), np.ones((4, 1)), np.ones((4, 4, 1))],
     ids=["indices", "text", "one class", "three dimensions"],
 )
-def test_labels_that_are_no_table_of_numbers_name_the_file(pack, refusal, labels):
+def test_labels_that_are_not_a_table_of_numbers_name_the_file(pack, refusal, labels):
     np.save(pack.write().target(1, "val_label.npy"), labels)
 
     only(refusal(), str(pack.target(1, "val_label.npy")), "expected one-hot numbers")
 
 
-def test_labels_of_another_length_than_the_ids_name_the_file_and_both_lengths(pack, refusal):
+def test_a_wrong_number_of_labels_names_the_file_and_both_lengths(pack, refusal):
     np.save(pack.write().target(1, "tst_label.npy"), np.eye(4)[[0, 1, 2, 3, 0]])
 
     only(refusal(), str(pack.target(1, "tst_label.npy")), "5 labels for 4 ids")
 
 
-def test_labels_of_another_width_than_other_splits_name_the_file(pack, refusal):
+def test_labels_of_another_width_than_in_other_splits_name_the_file(pack, refusal):
     np.save(pack.write().target(2, "tst_label.npy"), np.eye(5)[[0, 1, 2, 3]])
 
     only(refusal(), str(pack.target(2, "tst_label.npy")), "5 columns")
@@ -564,7 +562,7 @@ def test_an_empty_split_is_named(pack, refusal, split):
     [np.arange(4), np.array([["a", "b"], ["c", "d"]]), np.array("a")],
     ids=["numbers", "two columns", "scalar"],
 )
-def test_ids_that_are_no_list_of_text_name_the_file(pack, refusal, ids):
+def test_ids_that_are_not_a_list_of_text_name_the_file(pack, refusal, ids):
     np.save(pack.write().target(1, "val_int2name.npy"), ids)
 
     only(refusal(), str(pack.target(1, "val_int2name.npy")), "expected ids")
@@ -586,17 +584,17 @@ def test_an_empty_id_names_the_file_and_the_row(pack, refusal):
     assert any(str(pack.target(1, "val_int2name.npy")) in line and "row 2" in line for line in lines), lines
 
 
-# A class that a split lacks: told at split, before any training.
+# A class that is missing from a role: an error in split, before any training.
 
 
 @pytest.mark.parametrize(("split", "role"), [("trn", "train"), ("tst", "test")])
-def test_a_class_that_training_or_test_lacks_ends_split_with_code_1_and_its_name(
-    pack, taken, stage, write_params, tmp_path, split, role
+def test_split_exits_with_1_if_training_or_test_lacks_a_class(
+    pack, ingested, stage, write_params, tmp_path, split, role
 ):
-    """Without the sad ones of that split, fold 1 of the pack's target files has none there."""
+    """All sad utterances of that split are removed from fold 1 of the pack's target files."""
     pack.folds[1][split] = [i for i in pack.folds[1][split] if pack.labels[i] != 3]
     pack.write()
-    taken()
+    ingested()
     write_params(folds=[1], split={"folds_from": "pack"})
 
     done = stage("split", "--params", "params.yaml", "--features", "features", "--out", "folds")
@@ -609,9 +607,9 @@ def test_a_class_that_training_or_test_lacks_ends_split_with_code_1_and_its_name
     assert not (tmp_path / "folds").exists()
 
 
-def test_split_writes_the_folds_of_a_good_pack(pack, taken, stage, write_params, tmp_path):
+def test_split_writes_the_folds_of_a_good_pack(pack, ingested, stage, write_params, tmp_path):
     pack.write()
-    taken()
+    ingested()
     write_params(folds=[1, 4])
 
     done = stage("split", "--params", "params.yaml", "--features", "features", "--out", "folds")
@@ -628,10 +626,10 @@ def test_split_writes_the_folds_of_a_good_pack(pack, taken, stage, write_params,
 # Harmless differences.
 
 
-def test_a_good_pack_is_taken_and_its_index_says_what_it_holds(pack, taken):
+def test_the_index_of_a_good_pack_has_its_utterances_and_labels(pack, ingested):
     pack.write()
 
-    got = taken()
+    got = ingested()
 
     assert list(got.index.index) == pack.ids
     assert dict(got.index["label"]) == pack.labels
@@ -645,88 +643,88 @@ def test_a_good_pack_is_taken_and_its_index_says_what_it_holds(pack, taken):
     }
 
 
-def test_a_pack_without_statistics_files_is_taken(pack, taken):
+def test_a_pack_without_statistics_files_is_accepted(pack, ingested):
     assert not list(pack.write().folder.rglob("*mean_std*"))
 
-    assert len(taken().index) == len(pack.ids)
+    assert len(ingested().index) == len(pack.ids)
 
 
-def test_a_statistics_file_is_left_alone(pack, taken):
+def test_a_statistics_file_is_ignored(pack, ingested):
     (pack.write().folder / "A" / "comparE_mean_std.h5").write_bytes(b"whatever")
 
-    assert len(taken().index) == len(pack.ids)
+    assert len(ingested().index) == len(pack.ids)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, np.int64, np.int8, np.uint8, bool])
-def test_labels_of_any_number_type_are_taken(pack, taken, dtype):
+def test_labels_of_any_number_type_are_accepted(pack, ingested, dtype):
     pack.write()
     for fold, splits in pack.folds.items():
         for split, ids in splits.items():
             np.save(pack.target(fold, f"{split}_label.npy"), pack.one_hot(ids).astype(dtype))
 
-    assert dict(taken().index["label"]) == pack.labels
+    assert dict(ingested().index["label"]) == pack.labels
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float16, ">f4", np.int64, np.int16, np.uint8])
-def test_features_of_any_number_type_are_taken_as_float32(pack, taken, dtype):
-    whole = np.arange(1, 16).reshape(3, 5)
-    pack.x["a"][ONE] = whole.astype(dtype)
+def test_features_of_any_number_type_are_stored_as_float32(pack, ingested, dtype):
+    values = np.arange(1, 16).reshape(3, 5)
+    pack.x["a"][ONE] = values.astype(dtype)
     pack.write()
 
-    frames = taken().frames("a", ONE)
+    frames = ingested().frames("a", ONE)
 
     assert frames.dtype == np.float32
-    np.testing.assert_array_equal(frames, whole)
+    np.testing.assert_array_equal(frames, values)
 
 
 @pytest.mark.parametrize("m", list("avt"))
-def test_one_frame_is_taken(pack, taken, m):
+def test_an_utterance_of_one_frame_is_accepted(pack, ingested, m):
     pack.x[m][ONE] = pack.x[m][ONE][:1]
     pack.write()
 
-    np.testing.assert_array_equal(taken().frames(m, ONE), pack.x[m][ONE])
+    np.testing.assert_array_equal(ingested().frames(m, ONE), pack.x[m][ONE])
 
 
 @pytest.mark.parametrize("m", ["a", "v", "t"])
-def test_an_all_zero_sequence_is_a_missing_modality_of_which_one_frame_is_kept(pack, taken, m):
+def test_an_all_zero_sequence_is_missing_and_stored_as_one_frame(pack, ingested, m):
     pack.x[m][ONE] = np.zeros_like(pack.x[m][ONE])
     pack.write()
 
-    features = taken()
+    features = ingested()
 
     assert len(features.frames(m, ONE)) == 0
     others = sum(len(features.frames(m, i)) for i in pack.ids if i != ONE)
     assert len(np.load(features.folder / f"{m}.npy")) == others + 1
 
 
-def test_a_very_long_utterance_is_taken(pack, taken):
+def test_a_very_long_utterance_is_accepted(pack, ingested):
     pack.x["v"][ONE] = np.ones((20_000, 4), np.float32)
     pack.write()
 
-    assert taken().frames("v", ONE).shape == (20_000, 4)
+    assert ingested().frames("v", ONE).shape == (20_000, 4)
 
 
-def test_extra_utterances_are_left_alone_whatever_they_hold(pack, taken):
+def test_utterances_without_labels_are_ignored(pack, ingested):
     pack.x["a"]["extra"] = np.full(3, np.nan)
     pack.x["t"]["another"] = np.zeros((2, 99))
     pack.write()
 
-    assert list(taken().index.index) == pack.ids
+    assert list(ingested().index.index) == pack.ids
 
 
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1)], ids=["N", "N by 1"])
 @pytest.mark.parametrize("dtype", [bytes, str])
-def test_ids_are_taken_as_bytes_or_text_in_a_list_or_a_column(pack, taken, shape, dtype):
+def test_ids_may_be_bytes_or_text_in_a_list_or_a_column(pack, ingested, shape, dtype):
     pack.write()
     for fold, splits in pack.folds.items():
         for split, ids in splits.items():
             np.save(pack.target(fold, f"{split}_int2name.npy"), np.array(ids, dtype=dtype).reshape(shape))
 
-    assert list(taken().index.index) == pack.ids
+    assert list(ingested().index.index) == pack.ids
 
 
 @pytest.mark.parametrize("as_bytes", [True, False], ids=["bytes", "text"])
-def test_ids_in_any_script_are_taken(pack, taken, as_bytes):
+def test_ids_in_any_script_are_accepted(pack, ingested, as_bytes):
     name = "Gespräch_感情_1"
     for m in "avt":
         pack.x[m][name] = pack.x[m].pop(ONE)
@@ -737,39 +735,37 @@ def test_ids_in_any_script_are_taken(pack, taken, as_bytes):
             array = np.array([i.encode() for i in renamed] if as_bytes else renamed)
             np.save(pack.target(fold, f"{split}_int2name.npy"), array)
 
-    assert name in taken().index.index
+    assert name in ingested().index.index
 
 
-def test_other_files_beside_the_folds_are_left_alone(pack, taken):
+def test_other_files_in_the_target_folder_are_ignored(pack, ingested):
     (pack.write().folder / "target" / "README").write_text("x", "utf-8")
     (pack.folder / "target" / ".cache").mkdir()
 
-    assert sorted(pd.read_parquet(taken().folder / "pack_folds.parquet")["fold"].unique()) == [1, 2, 3, 4]
+    assert sorted(pd.read_parquet(ingested().folder / "pack_folds.parquet")["fold"].unique()) == [1, 2, 3, 4]
 
 
-def test_the_order_of_a_pack_s_ids_does_not_matter(pack, taken, tmp_path):
+def test_the_order_of_ids_in_a_pack_does_not_matter(pack, ingested, tmp_path):
     pack.write()
-    taken()
+    ingested()
     first = {p.name: p.read_bytes() for p in (tmp_path / "features").iterdir()}
     for fold, splits in pack.folds.items():
         pack.folds[fold] = {split: ids[::-1] for split, ids in splits.items()}
     pack.write()
 
-    taken()
+    ingested()
 
     assert {p.name: p.read_bytes() for p in (tmp_path / "features").iterdir()} == first
 
 
-def test_other_ids_take_their_classes_names_by_number_and_their_speaker_before_the_last_underscore(
-    pack, taken
-):
+def test_other_ids_get_numbered_classes_and_a_speaker_from_the_id(pack, ingested):
     renamed = {i: f"vid{n:02d}_seg_{n}" for n, i in enumerate(pack.ids)}
     pack.labels = {renamed[i]: label for i, label in pack.labels.items()}
     pack.x = {m: {renamed[i]: x for i, x in arrays.items()} for m, arrays in pack.x.items()}
     pack.folds = {f: {s: [renamed[i] for i in ids] for s, ids in v.items()} for f, v in pack.folds.items()}
     pack.write()
 
-    got = taken()
+    got = ingested()
 
     corpus = features.read_corpus(got.folder)
     assert corpus["classes"] == ["class_0", "class_1", "class_2", "class_3"]
@@ -781,20 +777,20 @@ def test_other_ids_take_their_classes_names_by_number_and_their_speaker_before_t
 
 
 @pytest.mark.parametrize(("m", "kept"), [("a", 5), ("v", 3), ("t", 3)], ids=list("avt"))
-def test_trailing_zero_rows_are_padding_in_v_and_t_and_frames_in_a(pack, taken, m, kept):
-    """Rows 1, 0, 1, 0, 0: a zero row between others is a frame in each modality."""
+def test_trailing_zero_rows_are_padding_in_v_and_t_and_frames_in_a(pack, ingested, m, kept):
+    """The rows are 1, 0, 1, 0, 0. A zero row between others is a frame in every modality."""
     pack.x[m][ONE] = np.array([1, 0, 1, 0, 0], np.float32)[:, None] * np.ones(
         len(pack.x[m][ONE][0]), np.float32
     )
     pack.write()
 
-    np.testing.assert_array_equal(taken().frames(m, ONE), pack.x[m][ONE][:kept])
+    np.testing.assert_array_equal(ingested().frames(m, ONE), pack.x[m][ONE][:kept])
 
 
-def test_frames_of_each_utterance_are_those_of_the_pack(pack, taken):
+def test_the_stored_frames_are_those_of_the_pack(pack, ingested):
     pack.write()
 
-    got = taken()
+    got = ingested()
 
     for m in "avt":
         for utterance_id, x in pack.x[m].items():
@@ -827,35 +823,35 @@ def test_a_description_that_breaks_a_rule_is_named(pack, refusal, content, shown
     only(refusal(), str(pack.folder / "pack.json"), shown)
 
 
-def test_a_description_that_is_no_text_is_named(pack, refusal):
+def test_a_binary_description_is_named(pack, refusal):
     (pack.write().folder / "pack.json").write_bytes(b"\xff\xfe\x00")
 
     only(refusal(), str(pack.folder / "pack.json"))
 
 
-def test_a_description_names_corpus_and_classes(pack, taken):
+def test_a_description_sets_name_and_classes_of_the_corpus(pack, ingested):
     stated = {"name": "mine", "classes": ["k1", "k2", "k3", "k4"], "synthetic": True}
     (pack.write().folder / "pack.json").write_text(json.dumps(stated), "utf-8")
 
-    corpus = features.read_corpus(taken().folder)
+    corpus = features.read_corpus(ingested().folder)
 
     assert corpus == {**stated, "iemocap": True}
 
 
-def test_what_made_the_frames_reaches_the_corpus(pack, taken):
+def test_the_names_of_extractors_are_stored_with_the_corpus(pack, ingested):
     extractors = {"a": "opensmile", "t": "BertModel λ"}
     (pack.write().folder / "pack.json").write_text(json.dumps({"extractors": extractors}), "utf-8")
 
-    corpus = features.read_corpus(taken().folder)
+    corpus = features.read_corpus(ingested().folder)
 
     assert corpus["extractors"] == extractors
     assert corpus["classes"] == ["angry", "happy", "neutral", "sad"]
 
 
-# What predict is given.
+# The input of predict.
 
 
-def test_files_are_named_by_their_modality(pack):
+def test_predict_takes_a_pack_or_one_file_per_modality(pack):
     pack.write()
     (pack.folder / "pack.json").write_text('{"extractors": {"a": "opensmile"}}', "utf-8")
 
@@ -864,37 +860,37 @@ def test_files_are_named_by_their_modality(pack):
     assert raw.locate([str(pack.folder)]) == (files, {"a": "opensmile"})
 
 
-@pytest.mark.parametrize("given", [["{pack}/nothing"], ["{pack}", "{pack}"], ["x=y.h5"], ["a="]])
-def test_what_is_neither_a_pack_nor_files_is_named(pack, given):
+@pytest.mark.parametrize("inputs", [["{pack}/nothing"], ["{pack}", "{pack}"], ["x=y.h5"], ["a="]])
+def test_an_input_that_is_neither_a_pack_nor_files_is_named(pack, inputs):
     pack.write()
-    given = [text.format(pack=pack.folder) for text in given]
+    inputs = [text.format(pack=pack.folder) for text in inputs]
 
-    expected = re.escape(" ".join(given)) + ": neither a feature pack nor files"
+    expected = re.escape(" ".join(inputs)) + ": neither a feature pack nor files"
     with pytest.raises(ArtifactError, match=expected):
-        raw.locate(given)
+        raw.locate(inputs)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [('{"extractors": ["a"]}', "no other key"), ('{"name": "\\ud800"}', "name is"), ("[]", "JSON object")],
 )
-def test_predict_refuses_a_bad_description_too(pack, content, said):
+def test_predict_refuses_a_bad_description_too(pack, content, message):
     (pack.write().folder / "pack.json").write_text(content, "utf-8")
 
-    with pytest.raises(ArtifactError, match=said):
+    with pytest.raises(ArtifactError, match=message):
         raw.locate([str(pack.folder)])
 
 
 # Writing.
 
 
-def test_only_the_modalities_that_are_given_are_written(pack, tmp_path):
+def test_only_the_given_modalities_are_written(pack, tmp_path):
     raw.write(tmp_path / "written", {"t": lambda: iter(pack.x["t"].items())}, {})
 
     assert [p.name for p in (tmp_path / "written").rglob("*.h5")] == ["bert_large.h5"]
 
 
-def test_a_pack_that_is_written_reads_back_the_same(pack, tmp_path):
+def test_a_written_pack_reads_back_the_same(pack, tmp_path):
     folds = {fold: {SPLITS[s]: ids for s, ids in splits.items()} for fold, splits in pack.folds.items()}
     targets = target_files.Targets(pack.labels, folds, 4)
     source = {m: lambda m=m: iter(pack.x[m].items()) for m in "avt"}

@@ -1,4 +1,4 @@
-"""Table 1 and what lies behind it, as they are written."""
+"""Table 1 and the tables behind it, as they are written."""
 
 import json
 
@@ -10,7 +10,7 @@ from ifmmin.core.files import ArtifactError
 from ifmmin.results import curves, table1, tables
 
 
-def test_scores_have_a_line_for_each_run_and_condition(tmp_path):
+def test_scores_have_a_row_for_each_run_and_condition(tmp_path):
     tables.write_scores(tmp_path / "s.csv", samples.scores())
 
     got = pd.read_csv(tmp_path / "s.csv")
@@ -19,7 +19,7 @@ def test_scores_have_a_line_for_each_run_and_condition(tmp_path):
 
 
 def test_the_json_has_systems_in_row_order_and_unrounded_numbers(tmp_path):
-    """X before b; WA of b is a third, its UA a ninth."""
+    """The order is x, b. WA of b is 1/3 and its UA 1/9."""
     table = table1.table(samples.scores(), ["x", "b"])
 
     tables.write_nested(tmp_path / "t.json", table1.nested(table))
@@ -31,7 +31,7 @@ def test_the_json_has_systems_in_row_order_and_unrounded_numbers(tmp_path):
 
 
 def test_the_json_has_no_entry_for_a_missing_cell(tmp_path):
-    """The sample's b does not predict from the full input."""
+    """System b does not predict the full input."""
     tables.write_nested(tmp_path / "t.json", table1.nested(samples.table()))
 
     got = json.loads((tmp_path / "t.json").read_text("utf-8"))
@@ -39,8 +39,8 @@ def test_the_json_has_no_entry_for_a_missing_cell(tmp_path):
     assert list(got["b"]) == ["average", "a", "v", "t", "av", "at", "vt"]
 
 
-def test_the_csv_has_the_contract_s_columns_and_empty_cells_for_what_is_missing(tmp_path):
-    """x: 0.5 and 0.75 in two folds; b: one run, with marks in a, none for the full input."""
+def test_the_csv_has_all_columns_and_empty_cells_for_missing_values(tmp_path):
+    """System x has two folds (0.5, 0.75); b has one run, marks in condition a and no full input."""
     shuffled = samples.table()[["ua_marks", "n_seeds", "system", "wa", "ua", "wa_std"]].join(
         samples.table()[
             ["condition", "ua_std", "n_folds", "wa_marks", "ua_high", "wa_low", "ua_low", "wa_high"]
@@ -61,7 +61,7 @@ def test_the_csv_has_the_contract_s_columns_and_empty_cells_for_what_is_missing(
     assert lines[16] == f"b,avt,,,,,0,0,,,{intervals}"
 
 
-def test_confusions_have_a_line_for_each_pair_of_classes(tmp_path):
+def test_confusions_have_a_row_for_each_pair_of_classes(tmp_path):
     tables.write_confusions(tmp_path / "c.csv", table1.confusions(samples.runs(), samples.CLASSES))
 
     assert (tmp_path / "c.csv").read_text("utf-8").splitlines() == [
@@ -77,7 +77,7 @@ def test_confusions_have_a_line_for_each_pair_of_classes(tmp_path):
     ]
 
 
-def test_a_share_of_nothing_is_empty(tmp_path):
+def test_the_share_of_a_class_without_utterances_is_empty(tmp_path):
     sad = pd.DataFrame({"condition": ["v"], "label": [1], "predicted": [0]})
 
     tables.write_confusions(tmp_path / "c.csv", table1.confusions({("x", 1, 0): sad}, samples.CLASSES))
@@ -88,7 +88,7 @@ def test_a_share_of_nothing_is_empty(tmp_path):
     ]
 
 
-def test_recalls_have_a_line_for_each_class(tmp_path):
+def test_recalls_have_a_row_for_each_class(tmp_path):
     tables.write_recalls(tmp_path / "r.csv", table1.recalls(samples.runs(), samples.CLASSES))
 
     assert (tmp_path / "r.csv").read_text("utf-8").splitlines() == [
@@ -101,7 +101,7 @@ def test_recalls_have_a_line_for_each_class(tmp_path):
 
 
 @pytest.mark.parametrize("write", [tables.write_significance, tables.write_comparison])
-def test_tests_and_comparison_are_written_as_they_come(tmp_path, write):
+def test_significance_and_comparison_are_written_unchanged(tmp_path, write):
     write(tmp_path / "t.csv", samples.TESTS)
 
     assert (tmp_path / "t.csv").read_text("utf-8").splitlines() == [
@@ -135,7 +135,7 @@ def test_a_class_may_be_called_none_or_01(tmp_path):
     pd.testing.assert_frame_equal(tables.read(tmp_path / "c.csv", "confusion"), counts, check_dtype=False)
 
 
-def test_a_table_of_other_columns_is_named(tmp_path):
+def test_a_table_with_wrong_columns_is_named(tmp_path):
     tables.write_scores(tmp_path / "t.csv", samples.scores())
 
     with pytest.raises(
@@ -144,18 +144,18 @@ def test_a_table_of_other_columns_is_named(tmp_path):
         tables.read(tmp_path / "t.csv", "table")
 
 
-def test_how_runs_were_made_reads_back_the_same(tmp_path):
-    made = {("x", 1, 0): samples.RUN, ("b", 2, 3): {**samples.RUN, "pretrained": None}}
+def test_records_of_runs_read_back_the_same(tmp_path):
+    records = {("x", 1, 0): samples.RUN, ("b", 2, 3): {**samples.RUN, "pretrained": None}}
 
-    tables.write_runs(tmp_path / "runs.json", made)
+    tables.write_runs(tmp_path / "runs.json", records)
 
-    assert tables.read_runs(tmp_path / "runs.json") == made
+    assert tables.read_runs(tmp_path / "runs.json") == records
 
 
 @pytest.mark.parametrize(
     ("name", "column"), [("curves", "validation_ua"), ("fig3a", "x"), ("fig3b", "L_inv")]
 )
-def test_curves_without_a_column_are_named(tmp_path, name, column):
+def test_curves_with_a_missing_column_are_named(tmp_path, name, column):
     words = ("system", "utterance_id", "condition")
     table = pd.DataFrame({c: ["1" if c in words else 1] for c in curves.REQUIRED[name]})
     curves.write(tmp_path / "c.csv", table)

@@ -31,7 +31,7 @@ def refused(path, *parts):
 
 
 def same(got, expected):
-    """Equal values in equal columns; text may be of another pandas type."""
+    """Assert equal columns and values; the pandas type of text may differ."""
     assert list(got.columns) == list(expected.columns)
     assert got.to_dict("list") == expected.to_dict("list")
 
@@ -52,7 +52,7 @@ def test_features_read_back_the_same(written):
     assert features.read_corpus(written / "features") == samples.CORPUS
 
 
-def test_frames_are_mapped_and_a_change_in_memory_does_not_reach_the_file(written):
+def test_frames_are_memory_mapped_and_changes_do_not_reach_the_file(written):
     frames = features.read_frames(written / "features", "a")
     assert isinstance(frames, np.memmap)
 
@@ -69,7 +69,7 @@ def test_an_index_with_an_utterance_twice_is_named(written):
         features.read_index(written / "features")
 
 
-def test_an_index_of_other_columns_is_named(written):
+def test_an_index_with_wrong_columns_is_named(written):
     write_parquet(written / "features" / "index.parquet", samples.FOLD, folds.SCHEMA)
 
     with refused(written / "features" / "index.parquet", "['utterance_id', 'role']"):
@@ -81,7 +81,7 @@ def test_an_index_of_other_columns_is_named(written):
     [(np.zeros((5, 3)), "float64 of shape [5, 3]"), (np.zeros(5, np.float32), "float32 of shape [5]")],
     ids=["double", "vector"],
 )
-def test_frames_that_are_no_float32_table_are_named(written, array, shown):
+def test_frames_that_are_not_a_float32_table_are_named(written, array, shown):
     np.save(written / "features" / "a.npy", array)
 
     with refused(written / "features" / "a.npy", shown):
@@ -104,7 +104,7 @@ def test_pickled_frames_are_named(written):
         features.read_frames(written / "features", "t")
 
 
-def test_a_corpus_description_that_is_no_json_is_named(written):
+def test_a_corpus_description_that_is_not_json_is_named(written):
     (written / "features" / "corpus.json").write_text("{", "utf-8")
 
     with refused(written / "features" / "corpus.json"):
@@ -150,7 +150,7 @@ def test_all_faults_of_a_fold_are_reported_at_once(tmp_path):
         folds.write(tmp_path / "f", bad)
 
 
-def test_a_fold_with_a_column_more_is_not_written(tmp_path):
+def test_a_fold_with_an_extra_column_is_not_written(tmp_path):
     with refused(tmp_path / "f", "speaker"):
         folds.write(tmp_path / "f", samples.FOLD.assign(speaker="x"))
 
@@ -203,7 +203,7 @@ def test_a_config_has_sorted_keys(tmp_path):
     assert (tmp_path / "x.json").read_bytes() == (tmp_path / "y.json").read_bytes()
 
 
-def test_a_config_that_is_no_json_is_named(tmp_path):
+def test_a_config_that_is_not_json_is_named(tmp_path):
     (tmp_path / "x.json").write_text("{", "utf-8")
 
     with refused(tmp_path / "x.json"):
@@ -221,7 +221,7 @@ def test_weights_read_back_the_same_with_their_header(written):
     assert header == samples.HEADER
 
 
-def test_weights_have_one_metadata_key_with_sorted_json(written):
+def test_the_metadata_of_weights_is_one_key_with_sorted_json(written):
     with safetensors.safe_open(written / "weights.safetensors", framework="pt") as file:
         metadata = file.metadata()
 
@@ -237,7 +237,7 @@ def test_parameters_with_gradient_and_transposed_tensors_are_written(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 100, b"\xff" * 100], ids=["empty", "text", "huge header"])
-def test_a_file_that_is_no_safetensors_is_named(tmp_path, content):
+def test_a_file_that_is_not_safetensors_is_named(tmp_path, content):
     (tmp_path / "w").write_bytes(content)
 
     with refused(tmp_path / "w", "not a weights file of this pipeline"):
@@ -293,22 +293,22 @@ def test_a_history_without_exactly_one_chosen_epoch_is_named(tmp_path, chosen, n
         histories.read(path)
 
 
-def of_two_networks(a, vt):
-    """The history of a system with a network for each of two conditions, and the epochs they chose."""
+def two_network_history(a, vt):
+    """The history of a system with one network per condition; `chosen` columns for a and vt."""
     return samples.HISTORY.drop(columns="chosen").assign(chosen_a=a, chosen_vt=vt)
 
 
 def test_a_history_of_several_networks_reads_back_the_same(tmp_path):
-    """Each has chosen an epoch of its own."""
-    histories.write(tmp_path / "h.csv", of_two_networks([0, 1], [1, 0]))
+    """The networks have chosen different epochs."""
+    histories.write(tmp_path / "h.csv", two_network_history([0, 1], [1, 0]))
 
-    same(histories.read(tmp_path / "h.csv"), of_two_networks([0, 1], [1, 0]))
+    same(histories.read(tmp_path / "h.csv"), two_network_history([0, 1], [1, 0]))
 
 
 @pytest.mark.parametrize(("chosen", "n"), [([0, 0], 0), ([1, 1], 2)])
-def test_a_history_in_which_one_network_has_not_exactly_one_chosen_epoch_is_named(tmp_path, chosen, n):
+def test_every_network_of_a_history_needs_exactly_one_chosen_epoch(tmp_path, chosen, n):
     with refused(tmp_path / "h.csv", f"{n} epochs are marked chosen_vt; expected one."):
-        histories.write(tmp_path / "h.csv", of_two_networks([0, 1], chosen))
+        histories.write(tmp_path / "h.csv", two_network_history([0, 1], chosen))
 
 
 # Predictions.
@@ -374,7 +374,7 @@ def test_predictions_that_break_a_rule_are_not_read(written, column, values, sho
         predictions.read(path)
 
 
-def test_predictions_without_a_column_are_named(tmp_path):
+def test_predictions_with_wrong_columns_are_named(tmp_path):
     path = tmp_path / "p.parquet"
     write_parquet(path, samples.FOLD, folds.SCHEMA)
 
@@ -383,7 +383,7 @@ def test_predictions_without_a_column_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no parquet"])
-def test_a_file_that_is_no_predictions_is_named(tmp_path, content):
+def test_predictions_that_are_not_parquet_are_named(tmp_path, content):
     path = tmp_path / "p.parquet"
     path.write_bytes(content)
 
@@ -391,7 +391,7 @@ def test_a_file_that_is_no_predictions_is_named(tmp_path, content):
         predictions.read(path)
 
 
-def test_missing_predictions_are_a_missing_file(tmp_path):
+def test_missing_predictions_raise_file_not_found(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"p\.parquet"):
         predictions.read(tmp_path / "p.parquet")
 
@@ -415,25 +415,25 @@ def test_a_system_without_invariant_features_has_no_rows(tmp_path):
     assert len(keys) == len(values) == 0
 
 
-def test_invariant_features_for_other_rows_than_the_keys_are_refused(tmp_path):
+def test_invariant_features_must_have_as_many_rows_as_keys(tmp_path):
     with pytest.raises(ValueError, match="3"):
         invariants.write(tmp_path / "i", samples.KEYS, samples.H_PRIME[:2])
     assert not (tmp_path / "i").exists()
 
 
-def test_a_file_of_other_columns_is_no_invariants(written):
+def test_invariant_features_with_wrong_columns_are_named(written):
     with refused(written / "fold.parquet", "H_prime"):
         invariants.read(written / "fold.parquet")
 
 
-def test_predictions_of_some_runs_are_read_and_no_others(tmp_path):
+def test_only_the_requested_runs_are_read(tmp_path):
     for name in ("1-0", "1-1"):
         predictions.write(
             tmp_path / "x" / f"{name}.parquet", samples.PREDICTIONS, samples.CLASSES, {"seed": int(name[-1])}
         )
 
-    found, made = predictions.read_all(tmp_path, [("x", 1, 1)])
+    tables, records = predictions.read_all(tmp_path, [("x", 1, 1)])
 
-    assert list(found) == [("x", 1, 1)]
-    pd.testing.assert_frame_equal(found["x", 1, 1], samples.PREDICTIONS)
-    assert made == {("x", 1, 1): {"seed": 1}}
+    assert list(tables) == [("x", 1, 1)]
+    pd.testing.assert_frame_equal(tables["x", 1, 1], samples.PREDICTIONS)
+    assert records == {("x", 1, 1): {"seed": 1}}

@@ -1,4 +1,4 @@
-"""From recordings to a pack that ingest takes, as a user does it."""
+"""`ifmmin extract`: from recordings to a pack that ingest accepts."""
 
 import json
 import shutil
@@ -15,9 +15,9 @@ from ifmmin.media import extracting
 PACKAGES = ("cv2", "fer", "opensmile", "soundfile", "transformers")
 missing = [name for name in PACKAGES if util.find_spec(name) is None]
 needs_packages = pytest.mark.skipif(
-    bool(missing), reason=f"{', '.join(missing)} of requirements-media.txt is missing"
+    bool(missing), reason=f"{', '.join(missing)} of requirements-media.txt is not installed"
 )
-needs_speech = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not there to speak")
+needs_speech = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 
 
 def extracted(*arguments):
@@ -26,11 +26,11 @@ def extracted(*arguments):
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory):
-    """A folder of recordings: four speakers, four emotions, a sentence each."""
+def recordings(tmp_path_factory):
+    """A folder of recordings: four speakers with one sentence per emotion."""
     from media import make
 
-    folder = tmp_path_factory.mktemp("own")
+    folder = tmp_path_factory.mktemp("recordings")
     make.encoder(folder / "encoder")
     make.recordings(folder, 1)
     return folder
@@ -38,13 +38,13 @@ def own(tmp_path_factory):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """Work in tmp_path, in this process."""
+    """Change to tmp_path."""
     monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
 def encoder(tmp_path):
-    """An encoder in tmp_path, where commands run."""
+    """An encoder in tmp_path."""
     from media import make
 
     make.encoder(tmp_path / "encoder")
@@ -59,34 +59,35 @@ def frames(pack, file, utterance_id):
 @pytest.mark.slow
 @needs_packages
 @needs_speech
-def test_a_folder_of_recordings_becomes_a_pack_that_ingest_takes(ifmmin, own, stage, tmp_path):
-    source = ("--audio", own / "audio", "--video", own / "video", "--transcripts", own / "transcripts.csv")
+def test_recordings_become_a_pack_that_ingest_accepts(ifmmin, recordings, stage, tmp_path):
+    table, audio, video = (recordings / name for name in ("transcripts.csv", "audio", "video"))
+    source = ("--transcripts", table, "--audio", audio, "--video", video)
 
-    done = ifmmin("extract", *source, "--encoder", own / "encoder", "--out", "pack")
-    taken = stage("ingest", "--pack", "pack", "--out", "features")
+    done = ifmmin("extract", *source, "--encoder", recordings / "encoder", "--out", "pack")
+    ingested = stage("ingest", "--pack", "pack", "--out", "features")
 
     assert (done.code, done.stderr) == (0, "")
-    assert taken.code == 0, taken.stderr
-    assert "16 utterances, 4 classes" in taken.stderr
+    assert ingested.code == 0, ingested.stderr
+    assert "16 utterances, 4 classes" in ingested.stderr
     index = pd.read_parquet(tmp_path / "features/index.parquet")
-    table = pd.read_csv(own / "transcripts.csv").sort_values("utterance_id")
-    assert list(index["utterance_id"]) == list(table["utterance_id"])
+    transcripts = pd.read_csv(table).sort_values("utterance_id")
+    assert list(index["utterance_id"]) == list(transcripts["utterance_id"])
     assert list(index["label"]) == [
-        ["angry", "happy", "neutral", "sad"].index(label) for label in table["label"]
+        ["angry", "happy", "neutral", "sad"].index(label) for label in transcripts["label"]
     ]
     assert (index[["a_length", "v_length", "t_length"]] > 3).all(axis=None)
     name = "cleo_sad1"
     expected, names = extracting.clip(
-        own / f"audio/{name}.wav",
+        recordings / f"audio/{name}.wav",
         "I miss her every day",
-        own / f"video/{name}.mp4",
-        encoder=own / "encoder",
+        recordings / f"video/{name}.mp4",
+        encoder=recordings / "encoder",
         visual="mini_xception",
     )
     for m, file in (("a", "A/comparE.h5"), ("v", "V/denseface.h5"), ("t", "L/bert_large.h5")):
         np.testing.assert_allclose(frames(tmp_path / "pack", file, name), expected[m], atol=1e-5)
     assert json.loads((tmp_path / "features/corpus.json").read_text("utf-8"))["extractors"] == names
-    assert not any(str(own) in value for value in names.values())
+    assert not any(str(recordings) in value for value in names.values())
     folds = pd.read_parquet(tmp_path / "features/pack_folds.parquet")
     tested = folds[folds["role"] == "test"]
     assert dict(tested.groupby("fold")["utterance_id"].agg(lambda ids: {i.split("_")[0] for i in ids})) == {
@@ -100,19 +101,19 @@ def test_a_folder_of_recordings_becomes_a_pack_that_ingest_takes(ifmmin, own, st
 @pytest.mark.slow
 @needs_packages
 @needs_speech
-def test_the_iemocap_release_becomes_a_pack_that_ingest_and_split_take(ifmmin, stage, write_params, tmp_path):
+def test_the_iemocap_release_becomes_a_pack_that_ingest_accepts(ifmmin, stage, write_params, tmp_path):
     from media import make
 
     make.encoder(tmp_path / "encoder")
     make.release(tmp_path / "release")
 
     done = ifmmin("extract", "--iemocap", "release", "--encoder", "encoder", "--out", "pack")
-    taken = stage("ingest", "--pack", "pack", "--out", "features")
+    ingested = stage("ingest", "--pack", "pack", "--out", "features")
     params = write_params(folds=[1, 2, 3, 4])
     split = stage("split", "--params", params, "--features", "features", "--out", "folds")
 
-    assert [x.code for x in (done, taken, split)] == [0, 0, 0], taken.stderr
-    assert "32 utterances, 4 classes" in taken.stderr
+    assert [x.code for x in (done, ingested, split)] == [0, 0, 0], ingested.stderr
+    assert "32 utterances, 4 classes" in ingested.stderr
     corpus = json.loads((tmp_path / "features/corpus.json").read_text("utf-8"))
     assert (corpus["name"], corpus["iemocap"]) == ("IEMOCAP", True)
     for fold, speaker in ((1, "Ses01F"), (2, "Ses01M"), (3, "Ses02F"), (4, "Ses02M")):
@@ -120,30 +121,30 @@ def test_the_iemocap_release_becomes_a_pack_that_ingest_and_split_take(ifmmin, s
         tested = roles.loc[roles["role"] == "test", "utterance_id"]
         assert len(tested) == 8
         assert {i[:5] + i.split("_")[2][0] for i in tested} == {speaker}
-    # The halves: a speaker's face is as dark in the dialogue of the one as in that of the other.
-    one, other = (frames(tmp_path / "pack", "V/denseface.h5", f"Ses01{x}_impro01_F000") for x in "FM")
+    # Halves of the picture: the woman looks the same in her dialogue and in his, where the sides are swapped.
+    in_hers, in_his = (frames(tmp_path / "pack", "V/denseface.h5", f"Ses01{x}_impro01_F000") for x in "FM")
     man = frames(tmp_path / "pack", "V/denseface.h5", "Ses01M_impro01_M000")
-    assert np.abs(one.mean(0) - other.mean(0)).mean() < np.abs(man.mean(0) - other.mean(0)).mean() / 2
+    assert np.abs(in_hers.mean(0) - in_his.mean(0)).mean() < np.abs(man.mean(0) - in_his.mean(0)).mean() / 2
 
 
 @needs_packages
 @needs_speech
-def test_media_are_made_with_the_same_bytes_each_time(tmp_path):
+def test_generated_recordings_have_the_same_bytes_every_time(tmp_path):
     from media import make
 
-    said = next(make.script(1))
+    sentence = next(make.script(1))
     for name in ("one", "two"):
-        seconds = make.speak(tmp_path / f"{name}.wav", said)
-        make.film(tmp_path / f"{name}.mp4", make.pictures(said, seconds))
+        seconds = make.speak(tmp_path / f"{name}.wav", sentence)
+        make.film(tmp_path / f"{name}.mp4", make.pictures(sentence, seconds))
         make.encoder(tmp_path / name)
 
     for file in (".wav", ".mp4", "/model.safetensors", "/tokenizer.json"):
-        one, two = ((tmp_path / f"{name}{file}").read_bytes() for name in ("one", "two"))
-        assert one == two, file
+        first, second = ((tmp_path / f"{name}{file}").read_bytes() for name in ("one", "two"))
+        assert first == second, file
 
 
 @needs_packages
-def test_texts_alone_without_labels_make_a_pack_without_targets(here, encoder, tmp_path):
+def test_texts_without_labels_become_a_pack_without_targets(here, encoder, tmp_path):
     (tmp_path / "t.csv").write_text("utterance_id,text\nx_1,stop that\nx_2,leave me alone\n", "utf-8")
 
     extract.main(
@@ -156,7 +157,7 @@ def test_texts_alone_without_labels_make_a_pack_without_targets(here, encoder, t
 
 
 @needs_packages
-def test_what_utterances_lack_is_said_once_for_each_modality(here, encoder, tmp_path, caplog):
+def test_missing_modalities_are_reported_once_per_modality(here, encoder, tmp_path, caplog):
     import soundfile
 
     (tmp_path / "audio").mkdir()
@@ -169,16 +170,16 @@ def test_what_utterances_lack_is_said_once_for_each_modality(here, encoder, tmp_
         )
     )
 
-    assert [message.split(":")[1] for message in caplog.messages] == [
-        " there is no a of 1 of 2 utterances (x_2)",
-        " there is no t of 1 of 2 utterances (x_1)",
+    assert [message.split(":")[1].partition(";")[0] for message in caplog.messages] == [
+        " modality a is missing in 1 of 2 utterances (x_2)",
+        " modality t is missing in 1 of 2 utterances (x_1)",
     ]
     with h5py.File(tmp_path / "pack/A/comparE.h5") as file:
         assert list(file) == ["x_1"]
 
 
 @needs_packages
-def test_every_file_that_cannot_be_read_is_named_and_nothing_is_left(ifmmin, tmp_path):
+def test_every_unreadable_file_is_named_and_no_pack_is_written(ifmmin, tmp_path):
     for path in ("audio/x_1.wav", "audio/x_2.wav", "video/x_1.mp4"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(b"none")
@@ -200,26 +201,26 @@ def test_every_file_that_cannot_be_read_is_named_and_nothing_is_left(ifmmin, tmp
     assert not [p for p in tmp_path.iterdir() if p.name.startswith((".writing", "pack"))]
 
 
-def test_a_pack_that_is_there_is_left_alone(ifmmin, pack, tmp_path):
+def test_an_existing_pack_is_not_overwritten(ifmmin, pack, tmp_path):
     pack.write()
 
     done = ifmmin("extract", "--transcripts", "t.csv", "--out", pack.folder)
 
     assert done.code == 1
-    assert done.stderr.startswith(f"{pack.folder}: exists; expected the name of a new folder.")
+    assert done.stderr.startswith(f"{pack.folder}: exists; expected a new or empty folder.")
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "shown"),
     [
         (["--transcripts", "t.csv"], 1, "t.csv: No such file or directory."),
-        (["--iemocap", "release"], 1, "release: holds no folder Session1; expected the IEMOCAP release."),
+        (["--iemocap", "release"], 1, "release: has no folder Session1; expected the IEMOCAP release."),
         (["--iemocap", "release", "--audio", "audio"], 2, "--audio and --video go with --transcripts"),
         (["--iemocap", "release", "--transcripts", "t.csv"], 2, "not allowed with argument --iemocap"),
         ([], 2, "one of the arguments --transcripts --iemocap is required"),
     ],
 )
-def test_a_command_that_cannot_be_followed_is_refused_in_a_sentence(ifmmin, arguments, code, shown):
+def test_wrong_arguments_are_refused_with_an_error_message(ifmmin, arguments, code, shown):
     done = ifmmin("extract", *arguments, "--out", "pack")
 
     assert done.code == code
@@ -227,11 +228,11 @@ def test_a_command_that_cannot_be_followed_is_refused_in_a_sentence(ifmmin, argu
     assert "Traceback" not in done.stderr
 
 
-def test_texts_without_an_encoder_and_nothing_else_are_refused(ifmmin, tmp_path):
+def test_texts_alone_need_an_encoder(ifmmin, tmp_path):
     (tmp_path / "t.csv").write_text("utterance_id,text\nx_1,stop\n", "utf-8")
 
     done = ifmmin("extract", "--transcripts", "t.csv", "--out", "pack")
 
     assert done.code == 1
-    assert "name the encoder's folder with --encoder" in done.stderr
+    assert "pass the encoder's folder with --encoder" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("there is no modality to extract")

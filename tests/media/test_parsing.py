@@ -1,4 +1,4 @@
-"""Tables of transcripts, the layout of the IEMOCAP release, and folds over speakers: no package is needed."""
+"""Tables of transcripts, the IEMOCAP release, and folds over speakers; these need no extra packages."""
 
 import re
 
@@ -11,8 +11,8 @@ from ifmmin.media.video import Video
 
 
 @pytest.fixture
-def own(tmp_path):
-    """Sound of a_1 and b_1 and a video of b_1; give a function that writes and reads a table."""
+def read_table(tmp_path):
+    """A function that writes and reads a table; there is audio of a_1 and b_1 and a video of b_1."""
     for name in ("audio/a_1.wav", "audio/b_1.flac", "audio/other.wav", "video/b_1.avi"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -25,8 +25,8 @@ def own(tmp_path):
     return read
 
 
-def test_each_utterance_has_what_there_is_of_it(own, tmp_path):
-    clips = own('utterance_id,text\nb_1,"no, never"\na_1,\nc_1, a word \n')
+def test_each_utterance_has_the_modalities_that_exist(read_table, tmp_path):
+    clips = read_table('utterance_id,text\nb_1,"no, never"\na_1,\nc_1, a word \n')
 
     assert clips == [
         Clip("a_1", a=tmp_path / "audio/a_1.wav", speaker="a"),
@@ -35,8 +35,8 @@ def test_each_utterance_has_what_there_is_of_it(own, tmp_path):
     ]
 
 
-def test_label_and_speaker_are_those_of_the_table(own):
-    clips = own("\ufeffspeaker,label,text,utterance_id\nEve,sad,x,a_1\nAdam,so so,y,b_1\n")
+def test_label_and_speaker_come_from_the_table(read_table):
+    clips = read_table("\ufeffspeaker,label,text,utterance_id\nEve,sad,x,a_1\nAdam,so so,y,b_1\n")
 
     assert [(c.label, c.speaker) for c in clips] == [("sad", "Eve"), ("so so", "Adam")]
 
@@ -60,37 +60,37 @@ def test_label_and_speaker_are_those_of_the_table(own):
         ('utterance_id,text\na_1,"x\n', "not readable as a table"),
     ],
 )
-def test_a_table_that_breaks_a_rule_is_named(own, tmp_path, content, shown):
+def test_a_table_that_breaks_a_rule_is_named(read_table, tmp_path, content, shown):
     with pytest.raises(UserError, match=re.escape(shown)) as caught:
-        own(content)
+        read_table(content)
 
     assert str(tmp_path / "transcripts.csv") in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_all_faults_of_a_table_are_reported_at_once(own):
+def test_all_faults_of_a_table_are_reported_at_once(read_table):
     with pytest.raises(UserError, match="row 2") as caught:
-        own("utterance_id,text\n/,x\nb_1,x\nb_1,x\n..,x\n")
+        read_table("utterance_id,text\n/,x\nb_1,x\nb_1,x\n..,x\n")
 
     assert len(str(caught.value).splitlines()) == 3
 
 
-def test_an_utterance_without_anything_is_named(own):
+def test_an_utterance_without_any_modality_is_named(read_table):
     with pytest.raises(
-        UserError, match=re.escape("there is neither audio, video nor text of 1 of 2 utterances (c_1)")
+        UserError, match=re.escape("no audio, video or text was found for 1 of 2 utterances (c_1)")
     ):
-        own("utterance_id,text\na_1,\nc_1,\n", video=None)
+        read_table("utterance_id,text\na_1,\nc_1,\n", video=None)
 
 
-def test_a_folder_that_is_not_there_is_named(own, tmp_path):
+def test_a_missing_folder_is_named(read_table, tmp_path):
     with pytest.raises(UserError, match=re.escape(f"{tmp_path / 'adio'}: no such folder")):
-        own("utterance_id,text\na_1,x\n", audio="adio")
+        read_table("utterance_id,text\na_1,x\n", audio="adio")
 
 
-def test_a_folder_without_a_file_of_any_utterance_is_named(own, tmp_path):
+def test_a_folder_without_a_file_of_any_utterance_is_named(read_table, tmp_path):
     expected = f"{tmp_path / 'audio'}: holds no file of any utterance; expected <utterance_id>.mp4 or .avi."
     with pytest.raises(UserError, match=re.escape(expected)):
-        own("utterance_id,text\na_1,x\n", video="audio")
+        read_table("utterance_id,text\na_1,x\n", video="audio")
 
 
 # The IEMOCAP release.
@@ -114,7 +114,7 @@ TRANSCRIPTION = (
 
 @pytest.fixture
 def session(tmp_path):
-    """The second session of a release: one dialogue without a video, with sound of an utterance."""
+    """The second session of a release: one dialogue without a video and with audio of one utterance."""
     folder = tmp_path / "release/Session2"
     for path, content in {
         f"dialog/EmoEvaluation/{DIALOGUE}.txt": EVALUATION,
@@ -128,7 +128,7 @@ def session(tmp_path):
     return folder
 
 
-def test_utterances_of_the_four_classes_are_read_with_what_there_is_of_them(session):
+def test_a_release_gives_the_utterances_of_the_four_classes(session):
     assert release.read(session.parent) == [
         Clip(f"{DIALOGUE}_F001", label="sad", speaker="Ses02F"),
         Clip(
@@ -141,7 +141,7 @@ def test_utterances_of_the_four_classes_are_read_with_what_there_is_of_them(sess
     ]
 
 
-def test_an_utterance_has_its_seconds_and_its_speaker_s_half_of_the_video(session):
+def test_an_utterance_has_its_seconds_and_its_half_of_the_video(session):
     film = session / f"dialog/avi/DivX/{DIALOGUE}.avi"
     film.parent.mkdir(parents=True)
     film.touch()
@@ -152,8 +152,8 @@ def test_an_utterance_has_its_seconds_and_its_speaker_s_half_of_the_video(sessio
     assert man.v == Video(film, 6.2901, 8.2357, "left")
 
 
-def test_a_folder_that_is_no_release_is_named(tmp_path):
-    with pytest.raises(UserError, match=re.escape(f"{tmp_path}: holds no folder Session1")):
+def test_a_folder_that_is_not_a_release_is_named(tmp_path):
+    with pytest.raises(UserError, match=re.escape(f"{tmp_path}: has no folder Session1")):
         release.read(tmp_path)
 
 
@@ -171,10 +171,10 @@ def clips(*pairs):
     return [Clip(utterance_id, t="x", label="sad", speaker=speaker) for utterance_id, speaker in pairs]
 
 
-def test_each_speaker_is_tested_once_and_the_next_one_validates():
-    found = folds.over_speakers(clips(("1", "c"), ("2", "a"), ("3", "b"), ("4", "a"), ("5", "d")))
+def test_each_speaker_is_tested_once_and_the_next_validates():
+    by_fold = folds.over_speakers(clips(("1", "c"), ("2", "a"), ("3", "b"), ("4", "a"), ("5", "d")))
 
-    assert found == {
+    assert by_fold == {
         1: {"train": ["1", "5"], "validation": ["3"], "test": ["2", "4"]},
         2: {"train": ["2", "4", "5"], "validation": ["1"], "test": ["3"]},
         3: {"train": ["2", "3", "4"], "validation": ["5"], "test": ["1"]},
@@ -191,12 +191,12 @@ def ids(*sessions):
     return [f"Ses{s:02d}{marked}_impro01_{letter}000" for s in sessions for marked in "FM" for letter in "FM"]
 
 
-def test_ids_of_iemocap_have_its_rule():
-    """The speaker is the last letter, whatever the table says. Sessions 1 and 4: folds 1, 2, 7, 8."""
-    found = folds.over_speakers(clips(*((name, "x") for name in ids(1, 4))))
+def test_ids_of_iemocap_get_its_folds():
+    """The last letter gives the speaker; the table does not. Sessions 1 and 4 are folds 1, 2, 7 and 8."""
+    by_fold = folds.over_speakers(clips(*((name, "x") for name in ids(1, 4))))
 
-    assert sorted(found) == [1, 2, 7, 8]
-    assert found[7] == {
+    assert sorted(by_fold) == [1, 2, 7, 8]
+    assert by_fold[7] == {
         "train": ids(1),
         "validation": ["Ses04F_impro01_M000", "Ses04M_impro01_M000"],
         "test": ["Ses04F_impro01_F000", "Ses04M_impro01_F000"],

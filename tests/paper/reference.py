@@ -1,7 +1,7 @@
-"""Fixtures of the public reference implementations, and their parameters under our names.
+"""Fixtures of the public reference implementations, with their parameters under our names.
 
-The reference concatenates [a, t, v], we [a, v, t]: what reads or writes a concatenation is permuted here, and
-nowhere else.
+The reference concatenates [a, t, v] and we [a, v, t]. Only this module permutes parameters that face a
+concatenation.
 """
 
 import os
@@ -14,11 +14,11 @@ import torch
 FOLDER = Path(os.environ.get("PARITY_DIR", Path(__file__).parent / "parity"))
 
 DTYPES = [(torch.float32, 1e-5), (torch.float64, 1e-9)]
-"""The rule of the fixtures' README: largest difference, relative to the largest value but at least to 1."""
+"""Tolerances of the fixtures' README: largest difference relative to max(1, largest value)."""
 
 
 def load(name):
-    """Load one fixture: name to array."""
+    """Load a fixture as arrays by name."""
     with np.load(FOLDER / name) as arrays:
         return {key: arrays[key] for key in arrays.files}
 
@@ -27,20 +27,20 @@ def tensor(array, dtype):
     return torch.tensor(array).to(dtype)
 
 
-def check(got, want, tolerance, what):
-    """Fail where an array leaves the tolerance of the rule."""
+def check(got, want, tolerance, name):
+    """Assert that an array is within the tolerance."""
     got, want = (
         np.asarray(got.detach() if torch.is_tensor(got) else got, np.float64),
         np.asarray(want, np.float64),
     )
-    assert got.shape == want.shape, f"{what}: shape {got.shape}, expected {want.shape}"
+    assert got.shape == want.shape, f"{name}: shape {got.shape}, expected {want.shape}"
     worst = np.abs(got - want).max()
     allowed = tolerance * max(1.0, np.abs(want).max())
-    assert worst <= allowed, f"{what}: largest difference {worst:.2e}, allowed {allowed:.2e}"
+    assert worst <= allowed, f"{name}: largest difference {worst:.2e}, allowed {allowed:.2e}"
 
 
 def order(size):
-    """Positions that turn a concatenation [a, t, v] of `size` numbers into [a, v, t]."""
+    """Indices that permute a concatenation [a, t, v] of `size` features to [a, v, t]."""
     part = size // 3
     return np.r_[0:part, 2 * part : 3 * part, part : 2 * part]
 
@@ -51,7 +51,7 @@ def lstm(key):
 
 
 def ours(name, array):
-    """Turn a parameter of the reference (or its gradient) into (our name, our array).
+    """Convert a parameter of the reference (or its gradient) to (our name, our array).
 
     Names are those of the fixtures' README without the prefix of teacher or student.
     """
@@ -96,7 +96,7 @@ def autoencoder(key):
 
 
 def autoencoder_array(key, array):
-    """Permute the ends of the cascade that face a concatenation."""
+    """Permute the weights of the cascade that face a concatenation."""
     if re.fullmatch(r"block\d+\.enc\.0\.weight", key):
         return array[:, order(array.shape[1])]
     if re.fullmatch(r"block\d+\.dec\.2\.(weight|bias)", key):
@@ -108,13 +108,13 @@ def autoencoder_array(key, array):
 
 
 def parameters(fixture, prefix=""):
-    """All parameters of a fixture under our names, of the student or the teacher where it has both."""
+    """All parameters of a fixture under our names; the prefix selects student or teacher."""
     nets = ("enc_a.", "enc_v.", "enc_t.", "enc_inv.", "cls.", "ae.", "ae_cycle.")
-    own = {key.removeprefix(prefix): array for key, array in fixture.items() if key.startswith(prefix)}
-    return dict(ours(key, array) for key, array in own.items() if key.startswith(nets))
+    selected = {key.removeprefix(prefix): array for key, array in fixture.items() if key.startswith(prefix)}
+    return dict(ours(key, array) for key, array in selected.items() if key.startswith(nets))
 
 
 def fill(module, named, dtype):
-    """Give a module the named parameters, all of them and no others."""
+    """Load exactly the named parameters into a module."""
     module.to(dtype).load_state_dict({name: tensor(array, dtype) for name, array in named.items()})
     return module

@@ -29,7 +29,7 @@ def lstm_of(fixture, dtype):
 
 @each_dtype
 def test_parity_lstm_max_pool_reads_valid_frames_only(dtype, tolerance):
-    """`output_alone`: the reference on each utterance by itself, without padding."""
+    """`output_alone` is the reference's output for each utterance without padding."""
     fixture = reference.load("a_lstm_maxpool.npz")
     x = from_padded(tensor(fixture["input"], dtype), torch.tensor(fixture["lengths"]))
 
@@ -38,7 +38,7 @@ def test_parity_lstm_max_pool_reads_valid_frames_only(dtype, tolerance):
 
 @each_dtype
 def test_parity_lstm_max_pool_states_and_gradients(dtype, tolerance):
-    """With every step valid, states, pool and gradients are the reference's."""
+    """With every step valid, states, maxima and gradients agree."""
     fixture = reference.load("a_lstm_maxpool.npz")
     encoder, x = lstm_of(fixture, dtype), tensor(fixture["input"], dtype).requires_grad_()
 
@@ -53,7 +53,7 @@ def test_parity_lstm_max_pool_states_and_gradients(dtype, tolerance):
 
 @each_dtype
 @pytest.mark.parametrize("steps", [9, 50])
-def test_parity_lstm_answer_to_silence(dtype, tolerance, steps):
+def test_parity_lstm_output_for_the_zero_placeholder(dtype, tolerance, steps):
     fixture = reference.load("a_lstm_maxpool.npz")
     encoder = lstm_of(fixture, dtype)
     zeros = placeholder(steps, fixture["input"].shape[2], torch.empty(0, dtype=dtype))
@@ -86,7 +86,7 @@ def test_parity_text_cnn_output_and_gradient(dtype, tolerance):
 
 
 @each_dtype
-def test_parity_text_cnn_answer_to_silence(dtype, tolerance):
+def test_parity_text_cnn_output_for_the_zero_placeholder(dtype, tolerance):
     fixture = reference.load("b_textcnn.npz")
     encoder = text_of(fixture, dtype)
     zeros = placeholder(fixture["input"].shape[1], fixture["input"].shape[2], torch.empty(0, dtype=dtype))
@@ -105,7 +105,7 @@ FORMS = {
 
 
 def cascade_of(fixture, size, form, dtype):
-    """The cascade of a fixture, filled with its weights, in one of the forms."""
+    """A fixture's cascade in one of the forms, with its weights."""
     keys = [key.removeprefix("ae.") for key in fixture if key.startswith("ae.")]
     named = {
         reference.autoencoder(key): reference.autoencoder_array(key, fixture[f"ae.{key}"]) for key in keys
@@ -120,7 +120,7 @@ def cascade_of(fixture, size, form, dtype):
 
 @each_dtype
 def test_parity_cascade_of_mmin(dtype, tolerance):
-    """MMIN has no H'."""
+    """MMIN's cascade reads no H'."""
     fixture = reference.load("c_mmin_ae.npz")
     module, permuted = cascade_of(fixture, fixture["input"].shape[1], "define", dtype)
 
@@ -133,7 +133,7 @@ def test_parity_cascade_of_mmin(dtype, tolerance):
 @each_dtype
 @pytest.mark.parametrize("form", FORMS)
 def test_parity_imagination(dtype, tolerance, form):
-    """Every released form of the cascade, the ablation's, and equation 2."""
+    """Every released form of the cascade, that of the ablation, and equation 2."""
     fixture = reference.load("d_ifim.npz")
     module, permuted = cascade_of(fixture, fixture["h"].shape[1], form, dtype)
 
@@ -171,7 +171,7 @@ def test_parity_cmd_loss_of_three_modalities(dtype, tolerance):
         check(H.grad, fixture[f"triple.grad_{m}"], tolerance, f"grad_{m}")
 
 
-def test_parity_cmd_of_equal_batches_has_gradient_zero_where_the_reference_has_nan():
+def test_parity_cmd_of_equal_batches_has_gradient_0_not_nan():
     fixture = reference.load("e_cmd.npz")
     x = tensor(fixture["same.x"], torch.float32).requires_grad_()
 
@@ -209,7 +209,7 @@ def test_parity_classifier(dtype, tolerance, name):
     check(nn.functional.cross_entropy(O, torch.tensor(fixture["labels"])), fixture["ce"], tolerance, "ce")
 
 
-def test_parity_fixtures_are_the_published_ones_or_named_by_the_environment():
+def test_parity_fixtures_exist():
     assert (reference.FOLDER / "g_ifmmin_full.npz").is_file(), (
         f"{reference.FOLDER}: no fixtures; set PARITY_DIR"
     )

@@ -31,7 +31,7 @@ def test_parity_learning_rate():
     "name", ["plain", "class_never_predicted", "class_absent_from_both", "class_absent_from_labels"]
 )
 def test_parity_scores(name):
-    """WA and UA; where a class is absent from the labels, the mean over fixed labels counts."""
+    """WA and UA; for a class absent from the labels, UA averages over all fixed labels."""
     fixture = reference.load("j_metrics.npz")
     y, p = fixture[f"{name}.y"], fixture[f"{name}.p"]
 
@@ -63,7 +63,7 @@ def test_parity_scores_by_condition():
 
 
 def test_parity_folds_of_iemocap_by_rule():
-    """Speakers, sizes and class counts of each split are those of the published pack (but for its fold 8)."""
+    """Speakers, sizes and class counts of each split are those of the published pack, except its fold 8."""
     want = pd.read_csv(reference.FOLDER / "k_folds.csv")
     classes = ["angry", "happy", "neutral", "sad"]
     rows = []

@@ -84,8 +84,8 @@ def check_step(network, L, fixture, *, beta1, clip, tolerance, named=ours):
     assert compared > 100
 
 
-def of_pretraining(key, array):
-    """Our name and order of a parameter of pretraining, whose classifier reads [h, H]."""
+def pretraining_parameter(key, array):
+    """Convert a parameter of pretraining, whose classifier reads [h, H], to our name and order."""
     name, value = ours(key, array)
     if key == "cls.0.weight":
         half = array.shape[1] // 2
@@ -107,7 +107,9 @@ def test_parity_invariant_pretraining(dtype, tolerance):
         K=5,
     )
     named = dict(
-        of_pretraining(key, array) for key, array in fixture.items() if key.startswith(("enc_", "cls."))
+        pretraining_parameter(key, array)
+        for key, array in fixture.items()
+        if key.startswith(("enc_", "cls."))
     )
     reference.fill(network, named, dtype).eval()
     batch = batch_of(fixture, dtype, {})
@@ -121,11 +123,13 @@ def test_parity_invariant_pretraining(dtype, tolerance):
     check(network.predict(h_m, ["avt"])["avt"].O, fixture["logits"], tolerance, "logits")
     for ours_, theirs in (("L_cls", "ce"), ("L_cmd", "cmd"), ("L", "total")):
         check(losses[ours_], fixture[f"loss.{theirs}"], tolerance, f"loss.{theirs}")
-    check_step(network, losses["L"], fixture, beta1=0.9, clip=0.5, tolerance=tolerance, named=of_pretraining)
+    check_step(
+        network, losses["L"], fixture, beta1=0.9, clip=0.5, tolerance=tolerance, named=pretraining_parameter
+    )
 
 
 def student(fixture, dtype, form):
-    """IF-MMIN of the fixture: the teacher's targets first, then the student's weights."""
+    """IF-MMIN of the fixture and its batch."""
     network = if_mmin.build(
         encoders=Encoders(**encoder_settings(fixture, "student."), **INVARIANCE),
         **sizes_of_student(fixture),
@@ -136,11 +140,11 @@ def student(fixture, dtype, form):
         transition=True,
         distance=form,
     )
-    return taught(network, fixture, dtype)
+    return with_teacher_targets(network, fixture, dtype)
 
 
 def sizes_of_student(fixture):
-    """What IF-MMIN and MMIN are both built with."""
+    """Settings that IF-MMIN and MMIN share."""
     return {
         "n_classes": len(fixture["student.cls.out.bias"]),
         "M": len({key.split(".")[2] for key in fixture if key.startswith("student.ae.block")}),
@@ -150,8 +154,8 @@ def sizes_of_student(fixture):
     }
 
 
-def taught(network, fixture, dtype):
-    """The teacher's targets first, then the student's weights: network and batch."""
+def with_teacher_targets(network, fixture, dtype):
+    """Compute the teacher's targets, then load the student's weights; return network and batch."""
     teacher = {
         name.removeprefix("encoders."): array
         for name, array in reference.parameters(fixture, "teacher.").items()
@@ -238,26 +242,26 @@ def test_parity_if_mmin_gradients_of_the_papers_rmse(dtype, tolerance):
         check(parameters[name].grad, want, tolerance, f"rmse.grad.{key}")
 
 
-ROWS = {"h_mmin_full.npz": (mmin, {"cycle_weight": 2.0}), "h2_mmin_no_cycle_full.npz": (mmin_no_cycle, {})}
-each_row_of_mmin = pytest.mark.parametrize("name", ROWS, ids=["mmin", "mmin_no_cycle"])
+SYSTEMS = {"h_mmin_full.npz": (mmin, {"cycle_weight": 2.0}), "h2_mmin_no_cycle_full.npz": (mmin_no_cycle, {})}
+each_mmin = pytest.mark.parametrize("name", SYSTEMS, ids=["mmin", "mmin_no_cycle"])
 
 
 def mmin_student(name, dtype):
-    """MMIN of a fixture, built by the file of its row."""
+    """Fixture, network and batch of MMIN or MMIN without cycle."""
     fixture = reference.load(name)
-    system, own = ROWS[name]
+    system, options = SYSTEMS[name]
     network = system.build(
         encoders=Encoders(**encoder_settings(fixture, "student.")),
         **sizes_of_student(fixture),
         distance="mse",
         img_weight=4.0,
-        **own,
+        **options,
     )
-    return fixture, *taught(network, fixture, dtype)
+    return fixture, *with_teacher_targets(network, fixture, dtype)
 
 
 @each_dtype
-@each_row_of_mmin
+@each_mmin
 def test_parity_mmin_features_and_logits(dtype, tolerance, name):
     fixture, network, batch = mmin_student(name, dtype)
     columns = order(fixture["h"].shape[1])
@@ -277,7 +281,7 @@ def test_parity_mmin_features_and_logits(dtype, tolerance, name):
 
 
 @each_dtype
-@each_row_of_mmin
+@each_mmin
 def test_parity_mmin_prediction_from_features_encoded_once(dtype, tolerance, name):
     fixture, network, batch = mmin_student(name, dtype)
     condition = [
@@ -291,7 +295,7 @@ def test_parity_mmin_prediction_from_features_encoded_once(dtype, tolerance, nam
 
 
 @each_dtype
-@each_row_of_mmin
+@each_mmin
 def test_parity_mmin_losses(dtype, tolerance, name):
     fixture, network, batch = mmin_student(name, dtype)
 
@@ -304,7 +308,7 @@ def test_parity_mmin_losses(dtype, tolerance, name):
 
 
 @each_dtype
-@each_row_of_mmin
+@each_mmin
 def test_parity_mmin_gradients_and_step(dtype, tolerance, name):
     fixture, network, batch = mmin_student(name, dtype)
 

@@ -1,4 +1,4 @@
-"""The README says what the repository holds."""
+"""The README agrees with the repository."""
 
 import json
 import re
@@ -14,26 +14,27 @@ COLUMNS = (*CONDITIONS, AVERAGE)
 
 
 def cells(line):
-    """The cells of a line of a Markdown table."""
+    """Cells of a line of a Markdown table."""
     return [cell.strip() for cell in line.strip().strip("|").split("|")]
 
 
 def test_the_readme_shows_the_ua_of_the_committed_table():
-    """Per cent with one decimal, of every system under its display name, as metrics/table1.json has it."""
+    """UA of every system in metrics/table1.json, in per cent with one decimal, under its display name."""
     nested = json.loads((ROOT / "metrics/table1.json").read_text("utf-8"))
     lines = [
         cells(line) for line in (ROOT / "README.md").read_text("utf-8").splitlines() if line.startswith("|")
     ]
-    names = {line[1].strip("`"): line[0] for line in lines if line[1].strip("`") in nested}
+    names = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["names"]
     shown = {line[0]: line[1:] for line in lines if len(line) == 1 + len(COLUMNS)}
 
-    expected = {names[system]: [f"{100 * of[c]['ua']:.1f}" for c in COLUMNS] for system, of in nested.items()}
+    expected = {names[s]: [f"{100 * scores[c]['ua']:.1f}" for c in COLUMNS] for s, scores in nested.items()}
 
     assert {name: shown[name] for name in expected} == expected
+    assert [names[s] for s in nested] == [line[0] for line in lines if line[1].strip("`") in nested]
 
 
-def test_the_readme_names_only_files_that_are_there():
-    """Every path in code marks that lies in the repository, but for what the pipeline writes."""
+def test_the_readme_names_only_existing_files():
+    """Every path in code marks, except those that the pipeline writes."""
     text = (ROOT / "README.md").read_text("utf-8")
     named = set(re.findall(r"`((?:ifmmin|stages|tests|presets|\.ci)/[\w./-]+)`", text))
 
@@ -41,7 +42,7 @@ def test_the_readme_names_only_files_that_are_there():
 
 
 def test_the_drawn_graph_has_the_edges_of_dvc_yaml():
-    """Between stages; the drawing leaves out that aggregate and report read the name of the corpus."""
+    """The graph omits that aggregate and report read the name of the corpus from ingest."""
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
     stages["ingest"]["deps"] = [
         dep.replace("${corpus}", "data/raw/embedded") for dep in stages["ingest"]["deps"]
@@ -70,15 +71,15 @@ def test_the_drawn_graph_has_the_edges_of_dvc_yaml():
 
 
 def below(path, folder):
-    """Whether a path of dvc.yaml, with the item's names left out, lies in or is another."""
+    """Whether a path of dvc.yaml is inside or equal to a folder; `${...}` matches anything."""
     parts, above = (x.split("/") for x in (path, folder))
     return len(parts) >= len(above) and all(
         "${" in a or "${" in b or a == b for a, b in zip(parts, above, strict=False)
     )
 
 
-def test_every_row_of_the_committed_table_has_learned():
-    """At least 0.15 above chance, 0.25, on average; the floor is not trained for gaps and has to as well."""
+def test_every_system_of_the_committed_table_has_learned():
+    """Average UA is at least 0.15 above chance (0.25), even for the lower reference."""
     nested = json.loads((ROOT / "metrics/table1.json").read_text("utf-8"))
 
     assert len(nested) == 8

@@ -1,4 +1,4 @@
-"""A small copy of this project: the real dvc.yaml and code, a tiny corpus; reproduced once a session."""
+"""A small copy of this project, reproduced once per session: the real dvc.yaml and code on a tiny corpus."""
 
 import fcntl
 import os
@@ -19,11 +19,10 @@ class Project:
     """A copy of the project in its own folder and git repository."""
 
     def __init__(self, folder):
-        """Name its folder."""
         self.folder = folder
 
     def run(self, *command, check=True, **environment):
-        """Run a command there; its output as text, its exit status in `returncode`."""
+        """Run a command there and return the completed process, with text output."""
         clean = environment_of(self)
         done = subprocess.run(
             command,
@@ -38,32 +37,30 @@ class Project:
         return done
 
     def stages_run(self, *command, **environment):
-        """Run a dvc command and list the stages that it says it ran."""
+        """Run a dvc command and return the stages that it reports as run."""
         return re.findall(r"Running stage '([^']+)'", self.run("dvc", *command, **environment).stdout)
 
     def commit(self, message):
-        """Commit everything."""
         self.run("git", "add", "-A")
         self.run("git", "commit", "-q", "-m", message)
 
     def read(self, path):
-        """Read a file as text."""
         return (self.folder / path).read_text("utf-8")
 
     def clone(self, folder):
-        """Clone the committed state, without its cache."""
+        """Clone the committed state, without the cache."""
         subprocess.run(["git", "clone", "-q", str(self.folder), str(folder)], check=True)
         return configured(Project(folder))
 
 
 def environment_of(project):
-    """The environment of a command there; a project without the library, or a folder, uses this one's."""
+    """The environment of a command there; a folder without the library uses this repository's."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "DVC_", "IFMMIN_"))}
     return clean if (project.folder / "ifmmin").exists() else {**clean, "PYTHONPATH": str(ROOT)}
 
 
-def hear_ctrl_c():
-    """Be as on a terminal: what a shell starts in the background, as .ci/run does, ignores Ctrl-C."""
+def restore_ctrl_c():
+    """React to Ctrl-C as on a terminal: processes that a shell runs in the background ignore it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -74,7 +71,7 @@ def configured(project):
 
 
 def shrink(params):
-    """Make the demonstration a matter of seconds; what is learned does not matter here."""
+    """Shrink the demonstration to a few seconds; its scores do not matter here."""
     content = yaml.safe_load(params.read_text("utf-8"))
     content["synthesize"] |= {"utterances_per_speaker": 16, "sizes": {"a": 6, "v": 5, "t": 7}}
     content["model"] |= {"hidden": 8, "filters": 8, "autoencoder": [16, 8, 4], "classifier": [8, 8]}
@@ -87,7 +84,7 @@ def shrink(params):
 
 
 def copied(folder):
-    """Copy the files of the working tree that git knows or would add, into a repository of their own."""
+    """Copy the files that git tracks or would add into a new repository."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -105,7 +102,7 @@ def copied(folder):
 
 
 def add_system(project):
-    """Add the system that the guide shows, as it says; its name."""
+    """Add the system of docs/add_a_system.md as the guide says, and return its name."""
     guide = project.read("docs/add_a_system.md")
     name = re.search(r"here `(\w+)\.py`", guide)[1]
     source = guide.split("```python\n")[1].split("```")[0]
@@ -119,29 +116,29 @@ def add_system(project):
 
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory):
-    """The small project, reproduced in parallel and committed. Tests clone or copy it; they do not change it.
+    """The small project, reproduced in parallel and committed. Tests clone or copy it and never change it.
 
-    It is made once, by the first of the processes that pytest-xdist starts. That `dvc repro` makes the same
-    bytes is a test of test_parallel.py.
+    The first pytest-xdist process makes it for all. A test in test_parallel.py checks that `dvc repro` writes
+    the same bytes.
     """
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "reproduced"
     with folder.with_suffix(".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            making = folder.with_suffix(".making")
-            making.mkdir()
-            project = copied(making)
+            unfinished = folder.with_suffix(".unfinished")
+            unfinished.mkdir()
+            project = copied(unfinished)
             shrink(project.folder / "params.yaml")
             project.commit("small")
             project.run(sys.executable, "-m", "ifmmin", "run", "-j", "2")
             project.commit("reproduced")
-            making.rename(folder)
+            unfinished.rename(folder)
     return Project(folder)
 
 
 @pytest.fixture
 def project(reproduced, tmp_path):
-    """A copy of the reproduced project, cache included, to change at will."""
+    """A copy of the reproduced project with its cache, which a test may change."""
     shutil.copytree(reproduced.folder, tmp_path / "copy", symlinks=True)
     return Project(tmp_path / "copy")

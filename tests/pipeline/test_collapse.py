@@ -1,4 +1,4 @@
-"""The default form lives: on both corpora, and with text and visual features scaled by 0.2 to 3."""
+"""The default settings avoid collapse on both corpora, with text and visual features scaled by 0.2 to 3."""
 
 import os
 import subprocess
@@ -18,14 +18,14 @@ EPOCHS = {"epochs_constant": 5, "epochs_decay": 5}
 
 @pytest.fixture(scope="session", params=["embedded", "mosi"])
 def prepared(request, tmp_path_factory):
-    """Features and folds of a corpus, made by the stages themselves."""
+    """Features and folds of a corpus, written by the stages."""
     folder = tmp_path_factory.mktemp(request.param)
     pack = MOSI
     if request.param == "embedded":
         pack = folder / "pack"
         stage("synthesize", "--params", ROOT / "params.yaml", "--out", pack, cwd=folder)
     elif not MOSI.is_dir():
-        pytest.skip(f"{MOSI} is not there: set MOSI_PACK to a CMU-MOSI pack, which is no part of the project")
+        pytest.skip(f"{MOSI} does not exist: set MOSI_PACK to a CMU-MOSI pack (not part of this project)")
     stage("ingest", "--pack", pack, "--out", folder / "features", cwd=folder)
     stage(
         "split",
@@ -46,13 +46,13 @@ def stage(name, *arguments, cwd):
 
 
 @pytest.mark.parametrize("scale", [0.2, 1.0, 3.0])
-def test_encoders_stay_alive(prepared, scale):
-    """At least a twentieth of each encoder's units vary, and each H^m has a standard deviation above 0.02."""
+def test_default_settings_keep_encoder_units_active(prepared, scale):
+    """At least a twentieth of each encoder's units vary, and the std of each H^m is above 0.02."""
     data, n_classes = collapse.corpus(prepared / "features", prepared / "folds", 1, scale)
 
-    got = collapse.measure(data, n_classes, **EPOCHS)
+    measured = collapse.measure(data, n_classes, **EPOCHS)
 
-    for stage_, row in (("pretraining", got.pretraining), ("training", got.training)):
+    for stage_, row in (("pretraining", measured.pretraining), ("training", measured.training)):
         for feature in collapse.MEASURED:
             assert row[f"active_{feature}"] >= 1 / 20, (
                 f"{stage_}: {feature} has {row[f'active_{feature}']:.1%} active units"
@@ -62,10 +62,10 @@ def test_encoders_stay_alive(prepared, scale):
 
 
 @pytest.mark.parametrize("prepared", ["embedded"], indirect=True)
-def test_the_papers_wording_collapses_and_the_history_shows_it(prepared):
-    """L_cmd without a weight, dropout in Enc': the text encoder gives (nearly) one output."""
+def test_the_literal_settings_collapse_and_the_history_shows_it(prepared):
+    """With L_cmd unweighted and dropout in Enc', the text encoder's output is almost constant."""
     data, n_classes = collapse.corpus(prepared / "features", prepared / "folds", 1)
 
-    got = collapse.measure(data, n_classes, collapse.FORMS["to the letter"], **EPOCHS)
+    measured = collapse.measure(data, n_classes, collapse.SETTINGS["literal"], **EPOCHS)
 
-    assert min(got.pretraining["active_h_t"], got.training["active_h_t"]) < 1 / 20
+    assert min(measured.pretraining["active_h_t"], measured.training["active_h_t"]) < 1 / 20

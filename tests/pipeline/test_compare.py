@@ -1,4 +1,4 @@
-"""Experiments compared as a user does it: names, commits, the workspace, and what lies in a remote only."""
+"""`ifmmin compare` on experiments, commits, the workspace, and results that only a remote has."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ READERS = {"if_mmin", "if_mmin_no_cascade"}
 
 @pytest.fixture(scope="module")
 def experiment(reproduced, tmp_path_factory):
-    """A copy of the small project with an experiment, kept in a remote too, and then back at the commit."""
+    """A copy of the small project with an experiment, pushed to a remote; the workspace is at the commit."""
     folder = tmp_path_factory.mktemp("experiment")
     shutil.copytree(reproduced.folder, folder / "project", symlinks=True)
     project = type(reproduced)(folder / "project")
@@ -36,50 +36,50 @@ def table(project, name):
     return pd.read_csv(project.folder / "ablations" / f"{name}.csv")
 
 
-def test_an_experiment_against_a_commit(experiment):
-    """The means are those of both table1.json; systems that do not read the parameter differ by nothing."""
-    said = compared(experiment, "HEAD", "weak").stdout
+def test_an_experiment_is_compared_with_a_commit(experiment):
+    """The means are those of both table1.json; only systems that read the parameter differ."""
+    output = compared(experiment, "HEAD", "weak").stdout
 
     lines = table(experiment, "HEAD..weak")
     before = json.loads(experiment.read("metrics/table1.json"))
     ref = experiment.run("git", "show-ref").stdout
     [commit] = [line.split()[0] for line in ref.splitlines() if line.endswith("/weak")]
     after = json.loads(experiment.run("git", "show", f"{commit}:metrics/table1.json").stdout)
-    assert "- `lambda2`: 100 -> 0\n" in said.replace("100.0", "100").replace("0.0\n", "0\n")
+    assert "- `lambda2`: 100 -> 0\n" in output.replace("100.0", "100").replace("0.0\n", "0\n")
     for row in lines.to_dict("records"):
         cell = row["system"], row["condition"], row["metric"]
         assert row["reference"] == pytest.approx(before[cell[0]][cell[1]][cell[2]]), cell
         assert row["other"] == pytest.approx(after[cell[0]][cell[1]][cell[2]]), cell
         assert row["low"] <= row["difference"] + 1e-12, cell
         assert row["difference"] <= row["high"] + 1e-12, cell
-    moved = set(lines.loc[lines[["low", "high"]].any(axis=1), "system"])
-    assert moved
-    assert moved <= READERS
+    changed = set(lines.loc[lines[["low", "high"]].any(axis=1), "system"])
+    assert changed
+    assert changed <= READERS
     assert len(lines) == 8 * 7 * 2
-    assert experiment.read("ablations/HEAD..weak.md") in said
+    assert experiment.read("ablations/HEAD..weak.md") in output
 
 
 def test_each_other_revision_has_its_own_table(experiment):
-    said = compared(experiment, "weak", "HEAD", "workspace").stdout
+    output = compared(experiment, "weak", "HEAD", "workspace").stdout
 
-    assert "## HEAD against weak" in said
-    assert "## workspace against weak" in said
-    one, two = (table(experiment, f"weak..{name}") for name in ("HEAD", "workspace"))
-    pd.testing.assert_frame_equal(one, two)
+    assert "## HEAD vs. weak" in output
+    assert "## workspace vs. weak" in output
+    of_head, of_workspace = (table(experiment, f"weak..{name}") for name in ("HEAD", "workspace"))
+    pd.testing.assert_frame_equal(of_head, of_workspace)
     compared(experiment, "HEAD", "weak")
-    forth = table(experiment, "HEAD..weak")
-    pd.testing.assert_series_equal(one["difference"], -forth["difference"])
+    reversed_table = table(experiment, "HEAD..weak")
+    pd.testing.assert_series_equal(of_head["difference"], -reversed_table["difference"])
 
 
 def test_a_revision_alone_is_compared_with_the_workspace(experiment):
-    said = compared(experiment, "HEAD").stdout
+    output = compared(experiment, "HEAD").stdout
 
-    assert "## workspace against HEAD" in said
-    assert "nothing in params.yaml" in said
-    assert "No difference on any utterance in the six conditions, seeds averaged: mctn, mmin" in said
+    assert "## workspace vs. HEAD" in output
+    assert "no change in params.yaml" in output
+    assert "No difference on any utterance in the six conditions, seeds averaged: mctn, mmin" in output
 
 
-def test_what_is_not_here_is_fetched_from_the_remote_and_what_is_nowhere_is_named(experiment, tmp_path):
+def test_missing_predictions_are_fetched_from_the_remote_or_named(experiment, tmp_path):
     shutil.copytree(experiment.folder, tmp_path / "copy", symlinks=True)
     copy = type(experiment)(tmp_path / "copy")
     shutil.rmtree(copy.folder / ".dvc/cache")
@@ -96,7 +96,7 @@ def test_what_is_not_here_is_fetched_from_the_remote_and_what_is_nowhere_is_name
     assert "Traceback" not in done.stderr
 
 
-def test_parameters_that_nothing_was_run_with_are_refused(experiment, tmp_path):
+def test_a_params_file_without_results_is_refused(experiment, tmp_path):
     shutil.copytree(experiment.folder, tmp_path / "copy", symlinks=True)
     copy = type(experiment)(tmp_path / "copy")
     (copy.folder / "params.yaml").write_text(
@@ -110,7 +110,7 @@ def test_parameters_that_nothing_was_run_with_are_refused(experiment, tmp_path):
     assert "its results were made with 100" in done.stderr
 
 
-def test_a_name_that_is_no_revision_is_named(experiment):
+def test_an_unknown_revision_is_named(experiment):
     done = compared(experiment, "HEAD", "waek", check=False)
 
     assert done.returncode == 1
@@ -119,11 +119,11 @@ def test_a_name_that_is_no_revision_is_named(experiment):
     assert "Expected a commit, branch, tag, experiment or workspace." in done.stderr
 
 
-def test_another_corpus_is_refused(experiment, tmp_path):
+def test_an_experiment_on_another_corpus_is_refused(experiment, tmp_path):
     shutil.copytree(experiment.folder, tmp_path / "copy", symlinks=True)
     copy = type(experiment)(tmp_path / "copy")
-    rows = ("-S", "rows=[late_fusion_floor]", "-S", "synthesize.seed=7")
-    copy.run("dvc", "exp", "run", "--name", "other", *rows, "aggregate")
+    changes = ("-S", "rows=[late_fusion_floor]", "-S", "synthesize.seed=7")
+    copy.run("dvc", "exp", "run", "--name", "other", *changes, "aggregate")
 
     done = compared(copy, "HEAD", "other", check=False)
 

@@ -1,4 +1,4 @@
-"""A training whose process is killed goes on where it was, and ends with the same bytes."""
+"""A killed training resumes from its checkpoint and writes the same bytes."""
 
 import json
 import os
@@ -12,30 +12,30 @@ from conftest import ROOT, needs_bf16
 pytestmark = pytest.mark.slow
 
 EPOCHS = 40
-MADE = ("weights.safetensors", "history.csv")
+ARTIFACTS = ("weights.safetensors", "history.csv")
 
 
 @pytest.fixture(params=[pytest.param("train", marks=pytest.mark.gate), "pretrain"])
 def command(request, reproduced, tmp_path):
-    """IF-MMIN of the small project, or its encoders, trained into the folder where it runs."""
+    """A command that trains the small project's IF-MMIN, or its encoders, into the working folder."""
     script, name = request.param, {"train": "if_mmin", "pretrain": "invariant"}[request.param]
     config = json.loads(reproduced.read(f"data/configs/{name}.json"))
     config["fit"] |= {"epochs_constant": EPOCHS, "epochs_decay": 0}
     (tmp_path / "config.json").write_text(json.dumps(config))
     data = reproduced.folder / "data"
-    given = {
+    options = {
         "config": tmp_path / "config.json",
         "features": data / "features",
         "fold": data / "folds" / "1.parquet",
         "scaling": data / "folds" / "1_scaling.json",
         "seed": 0,
-        "history": MADE[1],
+        "history": ARTIFACTS[1],
     }
     if script == "train":
-        given["encoders"] = data / "encoders" / "invariant" / "1-0.safetensors"
-    given["model" if script == "train" else "encoders"] = MADE[0]
-    options = [str(word) for option, value in given.items() for word in (f"--{option}", value)]
-    return [sys.executable, "-m", f"stages.{script}", name, *options]
+        options["encoders"] = data / "encoders" / "invariant" / "1-0.safetensors"
+    options["model" if script == "train" else "encoders"] = ARTIFACTS[0]
+    words = [str(word) for option, value in options.items() for word in (f"--{option}", value)]
+    return [sys.executable, "-m", f"stages.{script}", name, *words]
 
 
 def started(command, cwd, **environment):
@@ -51,13 +51,13 @@ def started(command, cwd, **environment):
 
 
 def finished(process):
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 0, said
-    return said
+    _, output = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    return output
 
 
 def killed(process, epoch):
-    """Kill it, as nothing can be caught, when it says that it has done so many epochs."""
+    """Send SIGKILL when the log reports this epoch."""
     with process:
         for line in process.stderr:
             if f"epoch {epoch} of {EPOCHS}" in line:
@@ -65,31 +65,31 @@ def killed(process, epoch):
     assert process.returncode == -9
 
 
-def made(folder):
-    return [(folder / name).read_bytes() for name in MADE]
+def artifacts(folder):
+    return [(folder / name).read_bytes() for name in ARTIFACTS]
 
 
-def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(command, tmp_path):
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    finished(started(command, whole))
-    for epoch in (3, 8):  # twice
-        killed(started(command, cut), epoch)
-        assert not any((cut / name).exists() for name in MADE)
+def test_a_training_killed_twice_resumes_and_writes_the_same_bytes(command, tmp_path):
+    undisturbed, killed_run = tmp_path / "undisturbed", tmp_path / "killed"
+    finished(started(command, undisturbed))
+    for epoch in (3, 8):
+        killed(started(command, killed_run), epoch)
+        assert not any((killed_run / name).exists() for name in ARTIFACTS)
 
-    said = finished(started(command, cut))
+    log = finished(started(command, killed_run))
 
-    assert "resuming after epoch" in said
-    assert made(cut) == made(whole)
-    assert list((cut / "checkpoints").iterdir()) == []
+    assert "resuming after epoch" in log
+    assert artifacts(killed_run) == artifacts(undisturbed)
+    assert list((killed_run / "checkpoints").iterdir()) == []
 
 
 @needs_bf16
-def test_in_another_precision_it_starts_anew(command, tmp_path):
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    finished(started(command, whole, IFMMIN_PRECISION="bf16"))
-    killed(started(command, cut), 3)
+def test_a_checkpoint_of_another_precision_is_not_resumed(command, tmp_path):
+    undisturbed, killed_run = tmp_path / "undisturbed", tmp_path / "killed"
+    finished(started(command, undisturbed, IFMMIN_PRECISION="bf16"))
+    killed(started(command, killed_run), 3)
 
-    said = finished(started(command, cut, IFMMIN_PRECISION="bf16"))
+    log = finished(started(command, killed_run, IFMMIN_PRECISION="bf16"))
 
-    assert "goes on" not in said
-    assert made(cut) == made(whole)
+    assert "resuming" not in log
+    assert artifacts(killed_run) == artifacts(undisturbed)

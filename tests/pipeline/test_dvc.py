@@ -1,4 +1,4 @@
-"""What DVC does with this pipeline: that is the product. The real dvc.yaml and code, on a tiny corpus."""
+"""DVC on the real dvc.yaml and code, with a tiny corpus: what runs, what is reused, what results say."""
 
 import json
 import shutil
@@ -20,13 +20,13 @@ from pipeline.conftest import add_system
 pytestmark = pytest.mark.slow
 
 READERS_OF_LAMBDA2 = {"if_mmin", "if_mmin_no_cascade"}
-ROWS = ["mctn", "mmin", "mmin_no_cycle", "if_mmin", "if_mmin_no_inv", "if_mmin_no_cascade"]
+SYSTEMS = ["mctn", "mmin", "mmin_no_cycle", "if_mmin", "if_mmin_no_inv", "if_mmin_no_cascade"]
 REFERENCES = ["late_fusion_floor", "late_fusion_per_condition"]
 PER_CONDITION = {"mctn", "late_fusion_per_condition"}
 
 
 def systems_of(stages, group):
-    """Systems that the stages of a group, train or evaluate, ran for."""
+    """Systems for which stages of a group (train or evaluate) ran."""
     return {
         name.split("@")[1].rsplit("-", 2)[0]
         for name in stages
@@ -42,25 +42,25 @@ def test_a_second_repro_runs_nothing_and_status_is_clean(reproduced):
 
 
 @pytest.mark.gate
-def test_lambda2_retrains_its_readers_alone_and_comes_back_from_the_cache(project):
+def test_lambda2_retrains_only_its_readers_and_returns_from_the_cache(project):
     before = json.loads(project.read("metrics/table1.json"))
 
     ran = project.stages_run("exp", "run", "-S", "lambda2=0.5")
     after = json.loads(project.read("metrics/table1.json"))
     difference = project.run("dvc", "metrics", "diff").stdout
-    back = project.stages_run("exp", "run", "-S", "lambda2=100")
+    ran_again = project.stages_run("exp", "run", "-S", "lambda2=100")
 
     assert systems_of(ran, "train") == systems_of(ran, "evaluate") == READERS_OF_LAMBDA2
     assert not [name for name in ran if name.startswith(("synthesize", "ingest", "split", "pretrain"))]
     assert {name for name in before if after[name] != before[name]} <= READERS_OF_LAMBDA2
     assert after["if_mmin"] != before["if_mmin"]
     assert "if_mmin.average.ua" in difference
-    assert back == []
+    assert ran_again == []
     assert json.loads(project.read("metrics/table1.json")) == before
 
 
-def test_a_weight_of_mmin_retrains_its_row_and_fusion_pretraining_the_rows_of_mmin(project):
-    """Neither touches the IF-MMIN family, MCTN or the references."""
+def test_mmin_weights_and_fusion_pretraining_retrain_only_their_readers(project):
+    """Neither retrains the IF-MMIN family, MCTN or the references."""
     weight = project.stages_run("exp", "run", "-S", "systems.fusion.mmin.cycle_weight=1")
     pretraining = project.stages_run("exp", "run", "-S", "pretrainings.fusion.dropout=0.25")
 
@@ -73,37 +73,37 @@ def test_a_weight_of_mmin_retrains_its_row_and_fusion_pretraining_the_rows_of_mm
 
 
 @pytest.mark.gate
-def test_the_table_has_its_six_rows_and_the_references_apart(reproduced):
+def test_the_table_has_six_systems_and_lists_references_apart(reproduced):
     nested = json.loads(reproduced.read("metrics/table1.json"))
     above, below = reproduced.read("metrics/table1.md").split("References, not part")
 
-    assert list(nested) == [*ROWS, *REFERENCES]
+    assert list(nested) == [*SYSTEMS, *REFERENCES]
     for system, cells in nested.items():
         full = [] if system in PER_CONDITION else [FULL]
         assert list(cells) == ["average", *CONDITIONS, *full], system
-    for system in ROWS:
+    for system in SYSTEMS:
         assert f"| {system} |" in above
         assert f"| {system} |" not in below
     for system in REFERENCES:
         assert f"| {system} |" in below
     assert all(
-        f"{name.replace('_', chr(92) + '_')} &" in reproduced.read("metrics/table1.tex") for name in ROWS
+        f"{name.replace('_', chr(92) + '_')} &" in reproduced.read("metrics/table1.tex") for name in SYSTEMS
     )
 
 
 @pytest.mark.gate
-def test_significance_has_all_lines_and_says_that_two_folds_are_too_few(reproduced):
+def test_significance_has_every_row_and_notes_too_few_folds(reproduced):
     lines = pd.read_csv(reproduced.folder / "metrics/significance.csv")
 
     assert len(lines) == 70
-    assert set(lines["other"]) == set(ROWS) - {"if_mmin"}
+    assert set(lines["other"]) == set(SYSTEMS) - {"if_mmin"}
     assert lines[["difference", "ci_low", "ci_high", "p", "p_holm", "effect_size"]].isna().all(axis=None)
     assert lines["note"].str.contains("2 folds, 1 seed: too few").all()
     assert "too few for a test" in reproduced.read("metrics/table1.md")
 
 
 @pytest.mark.gate
-def test_recalls_average_to_the_ua_of_the_table_and_confusions_count_every_test_utterance(reproduced):
+def test_recalls_average_to_ua_and_confusions_count_all_utterances(reproduced):
     table = pd.read_csv(reproduced.folder / "metrics/table1.csv").set_index(["system", "condition"])
     recalls = pd.read_csv(reproduced.folder / "metrics/recalls.csv")
     confusion = pd.read_csv(reproduced.folder / "metrics/confusion.csv")
@@ -119,16 +119,16 @@ def test_recalls_average_to_the_ua_of_the_table_and_confusions_count_every_test_
     assert len(counts) == 8 * 6 + 6
 
 
-def test_the_comparison_says_that_a_generated_corpus_is_not_the_paper_s(reproduced):
+def test_the_paper_comparison_notes_a_generated_corpus(reproduced):
     lines = pd.read_csv(reproduced.folder / "metrics/comparison.csv")
 
     assert len(lines) == 6 * 7 * 2
-    assert lines["note"].str.startswith("generated corpus: not comparable").all()
+    assert lines["note"].str.startswith("synthetic corpus: not comparable").all()
     assert (lines["ours"] - lines["paper"] - lines["difference"]).abs().max() < 1e-12
 
 
-def test_more_folds_grow_the_table_and_fewer_leave_no_stale_file_in_it(project):
-    """With three rows: the target aggregate trains what they need."""
+def test_tables_follow_a_change_of_folds_without_stale_results(project):
+    """With three systems: the target aggregate trains only what they need."""
     rows = ["mctn", "mmin", "if_mmin"]
     changes = ("-S", "folds=[1,2,3]", "-S", f"rows=[{','.join(rows)}]")
     grown = project.stages_run("exp", "run", *changes, "aggregate")
@@ -154,8 +154,8 @@ def test_more_folds_grow_the_table_and_fewer_leave_no_stale_file_in_it(project):
     assert set(pd.read_csv(project.folder / "metrics/table1.csv")["n_folds"]) == {0, 1}
 
 
-def test_one_fold_in_a_clean_clone_runs_its_ancestors_alone_and_gives_the_same_lock(reproduced, tmp_path):
-    """Another folder, no cache: the bytes of every artifact are those of the first run."""
+def test_a_clean_clone_runs_only_ancestors_and_gives_the_same_lock(reproduced, tmp_path):
+    """In another folder and without a cache, every artifact has the bytes of the first run."""
     clone = reproduced.clone(tmp_path / "clone")
 
     ran = clone.stages_run("repro", "evaluate@if_mmin-1-0")
@@ -174,7 +174,7 @@ def test_one_fold_in_a_clean_clone_runs_its_ancestors_alone_and_gives_the_same_l
     assert clone.read("dvc.lock") == reproduced.read("dvc.lock")
 
 
-def test_with_a_corpus_elsewhere_nothing_depends_on_synthesize(project, tmp_path):
+def test_with_an_external_corpus_synthesize_does_not_run(project, tmp_path):
     pack = tmp_path / "a pack outside"
     shutil.copytree(project.folder / "data/raw/embedded", pack)
     shutil.rmtree(project.folder / "data/raw")
@@ -184,7 +184,7 @@ def test_with_a_corpus_elsewhere_nothing_depends_on_synthesize(project, tmp_path
     assert "ingest" in ran
     assert "synthesize" not in ran
     assert not [name for name in ran if name.startswith("train")], (
-        "the same pack elsewhere gives the same features"
+        "the same pack in another folder must give the same features"
     )
 
 
@@ -208,8 +208,8 @@ def test_a_bad_pack_is_refused_before_any_training(project, tmp_path):
 
 
 @pytest.mark.gate
-def test_a_new_system_is_one_file_and_its_params_lines_and_runs_alone(project):
-    """The file is the one that the guide shows."""
+def test_a_new_system_needs_one_file_and_params_and_runs_alone(project):
+    """The file is that of docs/add_a_system.md."""
     name = add_system(project)
 
     ran = project.stages_run("repro")
@@ -220,9 +220,9 @@ def test_a_new_system_is_one_file_and_its_params_lines_and_runs_alone(project):
     assert f"| {name} |" in project.read("metrics/table1.md").split("References, not part")[1]
 
 
-def test_figures_curves_and_confusion_matrices_are_drawn_by_dvc(reproduced):
-    shown = reproduced.run("dvc", "plots", "show", "--json").stdout
-    plots = json.loads(shown)
+def test_dvc_draws_figures_curves_and_confusion_matrices(reproduced):
+    output = reproduced.run("dvc", "plots", "show", "--json").stdout
+    plots = json.loads(output)
 
     assert not plots.get("errors"), plots["errors"]
     names = " ".join(plots.get("data", plots))
@@ -231,8 +231,8 @@ def test_figures_curves_and_confusion_matrices_are_drawn_by_dvc(reproduced):
 
 
 @pytest.mark.gate
-def test_each_result_says_on_what_it_was_made(reproduced):
-    """What a stage cost and on what it ran stands in logs/, which git ignores."""
+def test_each_stage_records_its_cost_and_its_hardware(reproduced):
+    """The record is in logs/, which git ignores."""
     record = json.loads(reproduced.read("logs/train_invariant@if_mmin-1-0.json"))
 
     assert record["device"] == "cpu"
@@ -244,8 +244,8 @@ def test_each_result_says_on_what_it_was_made(reproduced):
 
 
 @pytest.mark.gate
-def test_predictions_are_those_of_the_model_on_the_folds_test_utterances(reproduced):
-    """Rebuilt from its file and run on each masked input, the model gives the logits that are stored."""
+def test_stored_predictions_are_those_of_the_saved_model(reproduced):
+    """The model, rebuilt from its file and run on each masked input, gives the stored logits."""
     data = reproduced.folder / "data"
     stored, classes, _ = predictions.read(data / "predictions/if_mmin/1-0.parquet")
     tensors, header = weights.read(data / "models/if_mmin/1-0.safetensors")
@@ -275,9 +275,9 @@ def test_predictions_are_those_of_the_model_on_the_folds_test_utterances(reprodu
 
 
 def test_a_system_starts_from_the_encoders_of_its_fold(project):
-    """With a learning rate near 0 a trained system still has its pretrained encoders.
+    """At a learning rate near 0, a trained system keeps its pretrained encoders.
 
-    Folds 1 and 2 train on the same eight speakers; fold 3 trains on others.
+    Fold 3 and not 2: folds 1 and 2 train on the same eight speakers.
     """
     changes = ("-S", "train.lr=1e-12", "-S", "folds=[1,3]")
     project.run("dvc", "exp", "run", *changes, "train_invariant@if_mmin-3-0")
@@ -292,7 +292,7 @@ def test_a_system_starts_from_the_encoders_of_its_fold(project):
 
 
 @needs_bf16
-def test_a_precision_that_only_pretraining_had_is_named_under_the_table(project):
+def test_the_table_names_a_precision_that_only_pretraining_used(project):
     project.run("dvc", "repro", "-s", "-f", "pretrain@invariant-1-0", IFMMIN_PRECISION="bf16")
     project.run("dvc", "repro")
 

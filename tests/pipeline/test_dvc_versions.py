@@ -1,4 +1,4 @@
-"""The contract of ifmmin run with DVC's internals: the oldest DVC that has them, and the required one."""
+"""`ifmmin run` relies on DVC's internals: it works with the oldest supported DVC and the required one."""
 
 import os
 import signal
@@ -12,16 +12,16 @@ import pytest
 import trivial
 import yaml
 
-from pipeline.conftest import Project, configured
+from pipeline.conftest import Project, configured, environment_of
 
 pytestmark = pytest.mark.slow
 
-OLDEST = "3.63.0"  # it does not start with pathspec 1
+OLDEST = "3.63.0"  # needs pathspec < 1
 
 
 @pytest.fixture(scope="module", params=["required", OLDEST])
 def python(request, tmp_path_factory):
-    """A Python with that DVC; the oldest stands in a virtual environment, before what is installed here."""
+    """A Python with that DVC; the oldest is in a virtual environment that shares the other packages."""
     if request.param == "required":
         return sys.executable
     folder = tmp_path_factory.mktemp("dvc")
@@ -32,22 +32,24 @@ def python(request, tmp_path_factory):
     )
     if done.returncode:
         pytest.skip(f"DVC {OLDEST} cannot be installed: {done.stderr.strip().splitlines()[-1]}")
-    own = subprocess.run(
+    site_packages = subprocess.run(
         [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
         check=True, capture_output=True, text=True,
     ).stdout.strip()  # fmt: skip
-    Path(own, "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    Path(site_packages, "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return python
 
 
-def test_the_contract(python, tmp_path):
-    """It is killed, runs, restores from the run-cache, fails; in between dvc repro has nothing to do."""
+def test_run_and_dvc_repro_agree_after_a_kill_a_restore_and_a_failure(python, tmp_path):
     project = configured(Project(trivial.make(tmp_path / "project")))
     dvc, run = [python, "-m", "dvc"], [python, "-m", "ifmmin", "run", "-j", "2", "--cold"]
     project.commit("new")
 
     driver = subprocess.Popen(
-        run, cwd=project.folder, stderr=subprocess.DEVNULL, env={**os.environ, "DVC_NO_ANALYTICS": "true"}
+        run,
+        cwd=project.folder,
+        stderr=subprocess.DEVNULL,
+        env={**environment_of(project), "DVC_NO_ANALYTICS": "true"},
     )
     while not (project.folder / "models").exists():
         assert driver.poll() is None
@@ -63,12 +65,12 @@ def test_the_contract(python, tmp_path):
 
     params = (project.folder / "params.yaml").read_text()
     (project.folder / "params.yaml").write_text(params.replace("lambda2: 100", "lambda2: 10"))
-    there = project.run(*run).stderr
+    with_10 = project.run(*run).stderr
     (project.folder / "params.yaml").write_text(params)
-    back = project.run(*run).stderr
+    with_100 = project.run(*run).stderr
 
-    assert "13 ran" in there
-    assert "13 restored" in back
+    assert "13 ran" in with_10
+    assert "13 restored" in with_100
     assert project.read("dvc.lock") == before
 
     (project.folder / "raw").write_text("other")

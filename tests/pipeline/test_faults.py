@@ -1,4 +1,4 @@
-"""Whatever strikes, one `dvc repro` ends with the same bytes, or a sentence says what a person must do."""
+"""Fault tolerance: after any fault, one `dvc repro` writes the same bytes or an error says what to do."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 import pytest
 import yaml
 
-from pipeline.conftest import ROOT, hear_ctrl_c
+from pipeline.conftest import ROOT, restore_ctrl_c
 
 pytestmark = pytest.mark.slow
 
@@ -29,13 +29,13 @@ STAGES = {
     "export": 6,
     "report": 1,
 }
-"""Stage to the number of names that it gives, of which the last is struck."""
+"""Stage to the number of files that it renames into place; the fault hits the last."""
 FAULTS = {"kill": "", "term": "", "int": "", "full": "No space left on device."}
-"""What strikes, and what is said of it."""
+"""Fault to the error message that the stage must print."""
 
 
-def made(project):
-    """Bytes of all that the pipeline makes, by path."""
+def artifacts(project):
+    """Bytes of all artifacts, by path."""
     paths = (path for name in ("data", "metrics") for path in (project.folder / name).rglob("*"))
     return {
         str(path.relative_to(project.folder)): path.read_bytes()
@@ -45,47 +45,51 @@ def made(project):
 
 
 def forced(project, stage, check=True, **environment):
-    """Run a stage although nothing has changed, and nothing from the run-cache."""
+    """Run a stage although nothing has changed, without the run-cache."""
     command = ("dvc", "repro", "--force", "--single-item", "--no-run-cache", stage)
     return project.run(*command, check=check, **environment)
 
 
-def mended(project, expected):
-    """See that one `dvc repro` leaves what was there before, dvc.lock included: nothing is left to do."""
+def assert_restored(project, expected):
+    """Assert that one `dvc repro` restores every artifact and dvc.lock."""
     project.run("dvc", "repro")
-    assert made(project) == expected
+    assert artifacts(project) == expected
     assert project.run("git", "status", "--porcelain").stdout == ""
 
 
-def survives(project, expected, done, sentence=""):
-    """See that a stage that was struck left no half file, and that the next run mends it."""
-    said = done.stdout + done.stderr
-    assert done.returncode != 0
-    assert "Traceback" not in said
-    assert sentence in said
-    there = made(project)
-    assert {path for path in there if there[path] != expected[path]} == set(), "no file is half written"
-    mended(project, expected)
+def assert_recovers(project, expected, process, message=""):
+    """Assert that a failed stage left no half-written file and that the next run restores everything."""
+    output = process.stdout + process.stderr
+    assert process.returncode != 0
+    assert "Traceback" not in output
+    assert message in output
+    left = artifacts(project)
+    assert {path for path in left if left[path] != expected[path]} == set(), "half-written files"
+    assert_restored(project, expected)
 
 
 WRITERS = ("ingest", "pretrain@invariant-1-0", "export")
-"""One stage for each way of writing (arrays and tables, weights, a folder), which .ci/run tries."""
+"""One stage per way of writing (arrays and tables, weights, a folder). .ci/run tries only these."""
 
 
 @pytest.mark.parametrize(
     "stage", [pytest.param(stage, marks=pytest.mark.gate) if stage in WRITERS else stage for stage in STAGES]
 )
-def test_a_stage_that_is_struck_while_it_writes(project, stage):
-    """Before its last file has its name: the others are there."""
-    expected = made(project)
-    for fault, sentence in FAULTS.items():
-        strike = {"FAULT": fault, "FAULT_AT": str(STAGES[stage]), "PYTHONPATH": str(ROOT / "tests/faults")}
-        survives(project, expected, forced(project, stage, check=False, **strike), sentence)
+def test_a_fault_during_a_write_is_repaired_by_the_next_repro(project, stage):
+    """The fault comes just before the last file is renamed; the others are in place."""
+    expected = artifacts(project)
+    for fault, message in FAULTS.items():
+        env = {
+            "FAULT": fault,
+            "FAULT_AT": str(STAGES[stage]),
+            "PYTHONPATH": str(ROOT / "tests/faults"),
+        }
+        assert_recovers(project, expected, forced(project, stage, check=False, **env), message)
 
 
 @contextmanager
 def mounted(folder, *options):
-    """Mount something on a folder for a while; skips where that is not allowed."""
+    """Mount something on a folder; skip the test if that is not allowed."""
     done = subprocess.run(["mount", *options, str(folder)], capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"mounting is not allowed here: {done.stderr.strip()}")
@@ -97,7 +101,7 @@ def mounted(folder, *options):
 
 @contextmanager
 def full(folder):
-    """A disk in place of a folder, with all that is in it, and no byte free."""
+    """Replace a folder by a full disk with the same content."""
     aside = folder.with_name("aside")
     shutil.copytree(folder, aside)
     try:
@@ -116,31 +120,30 @@ def read_only(folder):
 
 
 @pytest.mark.parametrize(
-    ("spoiled", "sentence"), [(full, "No space left on device."), (read_only, "Read-only file system.")]
+    ("broken", "message"), [(full, "No space left on device."), (read_only, "Read-only file system.")]
 )
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_disk_that_is_really_full_or_may_not_be_written(project, stage, spoiled, sentence):
-    """Whatever library writes, and into whatever file; what was there is there as it was."""
-    about = yaml.safe_load(project.read("dvc.lock"))["stages"][stage]
-    out = project.folder / about["outs"][-1]["path"]
+def test_a_full_or_read_only_disk_leaves_existing_files_unchanged(project, stage, broken, message):
+    entry = yaml.safe_load(project.read("dvc.lock"))["stages"][stage]
+    out = project.folder / entry["outs"][-1]["path"]
     folder = out if out.is_dir() and stage != "export" else out.parent
-    expected = made(project)
-    with spoiled(folder):
-        done = project.run("sh", "-c", about["cmd"], check=False)
-        there = made(project)
+    expected = artifacts(project)
+    with broken(folder):
+        done = project.run("sh", "-c", entry["cmd"], check=False)
+        during = artifacts(project)
 
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
-    assert last.endswith(sentence), done.stderr
+    assert last.endswith(message), done.stderr
     assert str(folder.relative_to(project.folder)) in last
-    assert {path for path in there if path in expected and there[path] != expected[path]} == set()
-    assert made(project) == expected
+    assert {path for path in during if path in expected and during[path] != expected[path]} == set()
+    assert artifacts(project) == expected
     assert not list(project.folder.rglob(".writing-*"))
 
 
 def cached(project, path):
-    """Where the cache keeps an output."""
+    """The cache file of an output."""
     stages = yaml.safe_load(project.read("dvc.lock"))["stages"].values()
     [digest] = [out["md5"] for stage in stages for out in stage.get("outs", []) if out["path"] == path]
     return project.folder / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
@@ -148,44 +151,44 @@ def cached(project, path):
 
 @pytest.mark.gate
 @pytest.mark.parametrize("path", ["data/models/if_mmin/1-0.safetensors", "metrics/table1.csv"])
-def test_an_artifact_that_is_gone_or_cut_short_in_the_workspace(project, path):
-    expected = made(project)
-    for spoil in (lambda file: file.unlink(), lambda file: file.write_bytes(expected[path][:100])):
+def test_repro_restores_a_missing_or_truncated_artifact(project, path):
+    expected = artifacts(project)
+    for damage in (lambda file: file.unlink(), lambda file: file.write_bytes(expected[path][:100])):
         file = project.folder / path
         file.chmod(0o644)
         file.unlink()
         file.write_bytes(expected[path])
-        spoil(file)
-        mended(project, expected)
+        damage(file)
+        assert_restored(project, expected)
 
 
-def test_an_artifact_that_is_cut_short_in_the_cache(project):
+def test_repro_replaces_a_truncated_file_in_the_cache(project):
     path = "data/models/if_mmin/1-0.safetensors"
-    expected, kept = made(project), cached(project, path)
-    kept.chmod(0o644)
-    kept.write_bytes(expected[path][:100])
+    expected, cache_file = artifacts(project), cached(project, path)
+    cache_file.chmod(0o644)
+    cache_file.write_bytes(expected[path][:100])
     (project.folder / path).unlink()
 
-    said = project.run("dvc", "repro").stderr
+    output = project.run("dvc", "repro").stderr
 
-    assert "Traceback" not in said
-    assert made(project) == expected, "the first run finds that the cache is broken, and makes it anew"
-    mended(project, expected)
+    assert "Traceback" not in output
+    assert artifacts(project) == expected, "the first run detects the broken cache file and recomputes it"
+    assert_restored(project, expected)
 
 
-def test_a_checkpoint_that_is_no_checkpoint(project):
-    expected = made(project)
-    strike = {"FAULT": "kill", "FAULT_AT": "1", "PYTHONPATH": str(ROOT / "tests/faults")}
-    forced(project, "train_fusion@mmin-1-0", check=False, **strike)
+def test_repro_ignores_a_truncated_checkpoint(project):
+    expected = artifacts(project)
+    env = {"FAULT": "kill", "FAULT_AT": "1", "PYTHONPATH": str(ROOT / "tests/faults")}
+    forced(project, "train_fusion@mmin-1-0", check=False, **env)
     [checkpoint] = (project.folder / "checkpoints").glob("*.pt")
     checkpoint.write_bytes(checkpoint.read_bytes()[:200])
 
-    mended(project, expected)
+    assert_restored(project, expected)
 
 
 @pytest.mark.parametrize("content", ["", "stages: {", "<<<<<<< HEAD\n"])
-def test_a_lock_that_is_broken_is_said_and_git_has_it(project, content):
-    expected = made(project)
+def test_a_broken_dvc_lock_is_reported_and_git_restores_it(project, content):
+    expected = artifacts(project)
     (project.folder / "dvc.lock").write_text(content, "utf-8")
 
     done = project.run("dvc", "repro", check=False)
@@ -194,49 +197,49 @@ def test_a_lock_that_is_broken_is_said_and_git_has_it(project, content):
         assert "dvc.lock" in done.stderr
         assert "Traceback" not in done.stderr
         project.run("git", "checkout", "dvc.lock")
-    mended(project, expected)
+    assert_restored(project, expected)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("command", [["dvc", "repro"], [sys.executable, "-m", "ifmmin", "run", "-j", "2"]])
-def test_a_signal_ends_all_within_seconds_and_without_a_storm(project, command, sent):
-    expected = made(project)
+def test_a_signal_stops_everything_within_seconds_and_quietly(project, command, number):
+    expected = artifacts(project)
     for folder in ("data/encoders", "data/models", "data/predictions", ".dvc/cache"):
         shutil.rmtree(project.folder / folder)
-    with (project.folder / "logs/said").open("w+") as log:
-        running = subprocess.Popen(
+    with (project.folder / "logs/output").open("w+") as log:
+        process = subprocess.Popen(
             command,
             cwd=project.folder,
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=hear_ctrl_c,
+            preexec_fn=restore_ctrl_c,
         )
         end = time.monotonic() + 300
         while not list((project.folder / "data").glob("encoders/*/*")):
-            assert time.monotonic() < end, "no pretraining ended"
+            assert time.monotonic() < end, "no pretraining finished"
             time.sleep(0.05)
 
-        began = time.monotonic()
-        os.killpg(running.pid, sent)
-        status = running.wait(20)
+        start = time.monotonic()
+        os.killpg(process.pid, number)
+        status = process.wait(20)
 
         log.seek(0)
         assert "Traceback" not in log.read()
     assert status != 0
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - start < 10
     project.run(sys.executable, "-m", "ifmmin", "run", "-j", "2")
-    mended(project, expected)
+    assert_restored(project, expected)
 
 
-def test_nothing_needs_a_network(reproduced, tmp_path):
-    """The demonstration in a namespace that has no network but its own loopback, from nothing."""
+def test_the_pipeline_needs_no_network(reproduced, tmp_path):
+    """The whole pipeline from scratch, in a namespace whose only network is its own loopback."""
     clone = reproduced.clone(tmp_path / "clone")
     if subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode:
-        pytest.skip("no namespace of its own is allowed here")
+        pytest.skip("network namespaces are not allowed here")
 
     offline = ["unshare", "-rn", sys.executable, str(ROOT / "tests/faults/offline.py")]
     clone.run(*offline, sys.executable, "-m", "ifmmin", "run", "-j", "2")
 
-    assert made(clone) == made(reproduced)
+    assert artifacts(clone) == artifacts(reproduced)
     assert clone.run("git", "status", "--porcelain").stdout == ""

@@ -1,8 +1,8 @@
-"""Every command that README and the guides show is run, in their order, and says what they show.
+"""The commands of README and guides run on the small project and print what the pages show.
 
-A block of ```console has commands behind `$` and, below each, lines that its output must have in that order:
-`...` stands for anything, and any number for any other, since it is the small project that runs them. A
-command that shows nothing must end well. What cannot run here says above its block by which file it is run.
+A ```console block has commands after `$` and below each the lines that its output must contain, in that
+order. `...` matches anything, and a number matches any number. A command without output must exit with 0. A
+comment above a block says which file runs it if it cannot run here.
 """
 
 import importlib.util
@@ -23,11 +23,11 @@ PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{p.name}" for p in ROOT.
 TOOLS = ("bash", "dask", "dvc", "git", "grep", "pip", "pytest", "python", "ruff", "mypy")
 MARK = "@@ended"
 NUMBER = r"(?:\\?[+-])?\d+(?:\\\.\d+)?"
-"""As re.escape leaves it."""
+"""A number after re.escape."""
 
 
 class Block(NamedTuple):
-    """Commands, each with what it must say, and the comment above them."""
+    """Commands with the output that the page shows, and the comment above the block."""
 
     commands: list[tuple[str, str]]
     comment: str
@@ -36,29 +36,26 @@ class Block(NamedTuple):
 def blocks(page):
     """The console blocks of a page, in order."""
     text = (ROOT / page).read_text("utf-8")
-    found = []
+    result = []
     for match in re.finditer(r"(?:<!-- (.*?) -->\n)?```console\n(.*?)```", text, re.DOTALL):
         parts = re.split(r"^\$ ", match[2], flags=re.MULTILINE)
-        assert parts[0] == "", f"{page}: a console block begins with {parts[0]!r}; expected a command"
+        assert parts[0] == "", f"{page}: a console block starts with {parts[0]!r}; expected a command"
         commands = [part.partition("\n")[::2] for part in parts[1:]]
-        found.append(Block(commands, match[1] or ""))
-    return found
+        result.append(Block(commands, match[1] or ""))
+    return result
 
 
 def pattern(shown):
-    """A regular expression for the lines that are shown."""
+    """A regular expression for the lines that a page shows."""
     lines = []
     for line in shown.splitlines():
-        parts = [
-            re.sub(r"(?:\\?[+-])?\d+(?:\\\.\d+)?", r"[+-]?[\\d.]+", re.escape(part))
-            for part in line.split("...")
-        ]
+        parts = [re.sub(NUMBER, r"[+-]?[\\d.]+", re.escape(part)) for part in line.split("...")]
         lines.append(re.sub(r"(?:\\ )+", r"\\s+", ".*".join(parts)))
     return re.compile(r"[\s\S]*?".join(lines))
 
 
 def session(project, commands):
-    """Run commands in one shell, as a person does; (exit status, output) of each."""
+    """Run commands in one shell and return (exit status, output) of each."""
     lines = ["set -m", "exec 2>&1"]
     for command in commands:
         lines += [command, f'echo "{MARK} $?"']
@@ -75,28 +72,28 @@ def session(project, commands):
             timeout=1800,
         )
         output.seek(0)
-        said = re.split(rf"{MARK} (\d+)\n", output.read())
-    return [(int(status), text) for text, status in zip(said[:-1:2], said[1::2], strict=True)]
+        parts = re.split(rf"{MARK} (\d+)\n", output.read())
+    return [(int(status), text) for text, status in zip(parts[:-1:2], parts[1::2], strict=True)]
 
 
 def make_pack(project):
-    """The pack of the guide before this one."""
+    """The pack that an earlier guide makes."""
     pack = project.folder.parent / "my_pack"
     shutil.copytree(project.folder / "data/raw/embedded", pack)
 
 
 def committed_params(project):
-    """What a developer has: the params.yaml of the demonstration."""
+    """The committed params.yaml, as a developer has it."""
     shutil.copy(ROOT / "params.yaml", project.folder)
 
 
 def need_recordings(_):
-    """The packages and the speaker of the guide, or no test."""
+    """Skip the guide unless its packages and espeak-ng are installed."""
     for name in ("cv2", "fer", "opensmile", "soundfile", "transformers"):
         if importlib.util.find_spec(name) is None:
-            pytest.skip(f"{name} of requirements-media.txt is missing")
+            pytest.skip(f"{name} of requirements-media.txt is not installed")
     if shutil.which("espeak-ng") is None:
-        pytest.skip("espeak-ng is not there to speak")
+        pytest.skip("espeak-ng is not installed")
 
 
 PREPARED = {
@@ -111,7 +108,7 @@ PREPARED = {
 @pytest.mark.parametrize(
     "page", [pytest.param(page, marks=pytest.mark.gate) if page == "README.md" else page for page in PAGES]
 )
-def test_the_commands_of_the_page_say_what_it_shows(page, reproduced, tmp_path):
+def test_the_commands_of_a_page_print_what_it_shows(page, reproduced, tmp_path):
     shutil.copytree(reproduced.folder, tmp_path / "project", symlinks=True)
     project = Project(tmp_path / "project")
     PREPARED.get(page, lambda _: None)(project)
@@ -120,41 +117,41 @@ def test_the_commands_of_the_page_say_what_it_shows(page, reproduced, tmp_path):
     results = session(project, [command for command, _ in commands])
 
     assert len(results) == len(commands)
-    for (command, shown), (status, said) in zip(commands, results, strict=True):
-        assert status == 0, f"{command} exited {status}:\n{said[-3000:]}"
-        assert pattern(shown).search(said), f"{command} said:\n{said[-3000:]}\nexpected:\n{shown}"
+    for (command, shown), (status, printed) in zip(commands, results, strict=True):
+        assert status == 0, f"{command} exited {status}:\n{printed[-3000:]}"
+        assert pattern(shown).search(printed), f"{command} printed:\n{printed[-3000:]}\nexpected:\n{shown}"
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_what_is_not_run_here_is_run_by_the_file_it_names_or_says_why(page):
+def test_a_block_not_run_here_names_the_file_that_runs_it_or_why_not(page):
     for block in blocks(page):
         if not block.comment:
             continue
-        kind, _, rest = block.comment.partition(": ")
+        kind, _, detail = block.comment.partition(": ")
         assert kind in ("run by", "not run"), block.comment
         if kind == "run by":
-            text = (ROOT / rest).read_text("utf-8")
+            text = (ROOT / detail).read_text("utf-8")
             for command, _ in block.commands:
                 words = shlex.split(command, comments=True)
-                telling = [
+                required = [
                     w for w in words if w.startswith(("stages/", "--", "ifmmin")) or "=" in w
                 ] or words[-1:]
-                assert [w for w in telling if w.partition("=")[0] not in text] == [], (command, rest)
+                assert [w for w in required if w.partition("=")[0] not in text] == [], (command, detail)
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_commands_stand_in_console_blocks_alone(page):
-    """In a block of another kind nobody would run them."""
+def test_commands_appear_only_in_console_blocks(page):
+    """Commands in other blocks would not be tested."""
     text = (ROOT / page).read_text("utf-8")
     others = re.findall(r"^```(?!console)\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
-    found = [line for block in others for line in block.splitlines() if line.split(" ")[0] in TOOLS]
+    commands = [line for block in others for line in block.splitlines() if line.split(" ")[0] in TOOLS]
 
-    assert found == []
+    assert commands == []
 
 
 @pytest.mark.parametrize(
-    ("shown", "said", "fits"),
+    ("shown", "printed", "fits"),
     [
         ("3 stages, 12.5 s\n", "41 stages, 7 s\n", True),
         ("a\nc\n", "a\nb\nc\n", True),
@@ -166,5 +163,5 @@ def test_commands_stand_in_console_blocks_alone(page):
         ("", "anything", True),
     ],
 )
-def test_shown_lines_are_looked_for_in_order_with_numbers_free(shown, said, fits):
-    assert bool(pattern(shown).search(said)) == fits
+def test_shown_lines_match_in_order_and_with_any_numbers(shown, printed, fits):
+    assert bool(pattern(shown).search(printed)) == fits

@@ -1,4 +1,4 @@
-"""The notebook runs, and its committed outputs have the shape that a run gives."""
+"""The notebook runs, and its committed outputs have the form of a new run's."""
 
 import json
 import re
@@ -15,7 +15,7 @@ NOTEBOOK = ROOT / "docs/use_a_model.ipynb"
 
 
 def texts(outputs):
-    """The printed lines of each cell, numbers and names of emotions left out: another run has others."""
+    """The output lines, without numbers, emotions and utterance ids, which differ between runs."""
     lines = [
         line
         for cell in outputs
@@ -25,8 +25,8 @@ def texts(outputs):
     return [" ".join(re.sub(r"-?[\d.]+|angry|happy|neutral|sad|Ses\w+", "_", line).split()) for line in lines]
 
 
-def test_the_notebook_runs_and_shows_what_it_shows(reproduced, tmp_path, monkeypatch):
-    """On the small project: its numbers and feature sizes are others than those of the committed outputs."""
+def test_the_notebook_runs_and_prints_what_is_committed(reproduced, tmp_path, monkeypatch):
+    """It runs on the small project, so numbers and feature sizes differ from the committed outputs."""
     shutil.copytree(reproduced.folder / "data", tmp_path / "data", symlinks=True)
     monkeypatch.chdir(tmp_path)
     cells = [c for c in json.loads(NOTEBOOK.read_text("utf-8"))["cells"] if c["cell_type"] == "code"]

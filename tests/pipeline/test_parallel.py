@@ -1,6 +1,6 @@
-"""ifmmin run leaves what `dvc repro` leaves, whatever is killed on the way.
+"""`ifmmin run` leaves the same files as `dvc repro`, whichever process is killed on the way.
 
-On trivial stages: the contract with DVC's internals. Both ways run the same dvc.yaml in two folders.
+Most tests run trivial stages: both commands run the same dvc.yaml in two folders.
 """
 
 import json
@@ -18,7 +18,7 @@ import pytest
 import trivial
 import yaml
 
-from pipeline.conftest import ROOT, Project, configured, environment_of, hear_ctrl_c
+from pipeline.conftest import ROOT, Project, configured, environment_of, restore_ctrl_c
 
 pytestmark = pytest.mark.slow
 
@@ -29,12 +29,12 @@ SLOW = (
     f"mkdir -p models && rm -f models/{NAME} && "
     f"for i in 1 2 3 4 5 6 7 8; do echo $i >> models/{NAME}; sleep 0.2; done"
 )
-MADE = ("all", "table.json", "dvc.lock", "models", "predictions")
+OUTPUTS = ("all", "table.json", "dvc.lock", "models", "predictions")
 
 
 @pytest.fixture
 def new(tmp_path):
-    """Give a function that makes a project in a folder of its own."""
+    """A function that makes a project in a new folder."""
 
     def make(name="parallel", **changed):
         project = configured(Project(trivial.make(tmp_path / name, **changed)))
@@ -45,7 +45,7 @@ def new(tmp_path):
 
 
 def slowed(times=1):
-    """The trivial stages, trainings of which take 1.6 s, or so many times that, and write all the while."""
+    """The trivial stages with trainings that take `times` 1.6 s and write all the time."""
     return {"train": {**trivial.stages()["train"], "cmd": SLOW.replace("sleep 0.2", f"sleep {0.2 * times}")}}
 
 
@@ -57,16 +57,16 @@ def run(project, *arguments, **options):
     return project.run(*RUN, *arguments, **options)
 
 
-def made(project):
-    """Bytes of all that the stages have made, and what dvc.lock says."""
-    files = (f for name in MADE for path in [project.folder / name] for f in (path, *path.rglob("*")))
+def outputs(project):
+    """Bytes of all outputs, and the content of dvc.lock."""
+    files = (f for name in OUTPUTS for path in [project.folder / name] for f in (path, *path.rglob("*")))
     content = {str(f.relative_to(project.folder)): f.read_bytes() for f in files if f.is_file()}
     return content | {"dvc.lock": yaml.safe_load(content.get("dvc.lock", b"{}"))}
 
 
-def told(said, fate):
-    """Stages of which a run has told this."""
-    words = (line.split() for line in said.splitlines() if line.startswith("["))
+def stages_with(output, fate):
+    """Stages that the output of a run lists with this fate (ran, restored, failed, ...)."""
+    words = (line.split() for line in output.splitlines() if line.startswith("["))
     return sorted(w[2] for w in words if w[1] == fate)
 
 
@@ -77,17 +77,17 @@ def up_to_date(project):
 
 
 @pytest.mark.gate
-def test_it_leaves_what_dvc_repro_leaves(new):
+def test_run_leaves_the_same_files_as_dvc_repro(new):
     serial, parallel = new("serial", folds=2), new(folds=2)
     repro(serial)
 
-    said = run(parallel).stderr
+    output = run(parallel).stderr
 
-    assert made(parallel) == made(serial)
-    assert parallel.read("dvc.lock") == serial.read("dvc.lock"), "entries in the order of dvc repro"
-    assert len(told(said, "ran")) == len(yaml.safe_load(serial.read("dvc.lock"))["stages"]) == 32
+    assert outputs(parallel) == outputs(serial)
+    assert parallel.read("dvc.lock") == serial.read("dvc.lock"), "entries must be in the order of dvc repro"
+    assert len(stages_with(output, "ran")) == len(yaml.safe_load(serial.read("dvc.lock"))["stages"]) == 32
     assert up_to_date(parallel)
-    assert told(run(parallel).stderr, "ran") == []
+    assert stages_with(run(parallel).stderr, "ran") == []
 
 
 def files(project, *folders):
@@ -95,8 +95,8 @@ def files(project, *folders):
     return {str(path.relative_to(project.folder)): path.read_bytes() for path in paths if path.is_file()}
 
 
-def test_the_real_pipeline_has_the_same_bytes_from_warm_workers_and_from_dvc_repro(reproduced, tmp_path):
-    """Each stage of the one is a fork of a process that has loaded the libraries, of the other it is anew."""
+def test_warm_workers_and_dvc_repro_write_the_same_bytes(reproduced, tmp_path):
+    """A warm worker forks each stage from a process with loaded libraries; dvc repro starts a new one."""
     serial = reproduced.clone(tmp_path / "serial")
     (serial.folder / "dvc.lock").unlink()
 
@@ -113,10 +113,10 @@ def test_targets_are_those_of_dvc_repro(new):
 
     run(parallel, "evaluate@system1-2-0", "split@1")
 
-    assert made(parallel) == made(serial)
+    assert outputs(parallel) == outputs(serial)
 
 
-def test_a_target_that_is_none_is_one_sentence(new):
+def test_an_unknown_target_is_a_one_line_error(new):
     done = run(new(), "nothing", check=False)
 
     assert done.returncode == 1
@@ -125,13 +125,13 @@ def test_a_target_that_is_none_is_one_sentence(new):
     assert "Expected targets as for dvc repro" in done.stderr
 
 
-def test_a_folder_that_is_no_project_is_one_sentence(tmp_path):
+def test_a_folder_outside_a_project_is_a_one_line_error(tmp_path):
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     done = run(Project(tmp_path), check=False)
 
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "is in no project; expected dvc.yaml and params.yaml" in done.stderr
+    assert "is not inside a project; expected dvc.yaml and params.yaml" in done.stderr
 
 
 def set_param(project, **values):
@@ -139,26 +139,26 @@ def set_param(project, **values):
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **values}, sort_keys=False))
 
 
-def test_a_param_there_and_back_comes_from_the_run_cache(new):
+def test_a_param_changed_back_is_restored_from_the_run_cache(new):
     project = new()
     run(project)
     project.commit("100")
-    before = made(project)
+    before = outputs(project)
 
     set_param(project, lambda2=10)
-    there = run(project).stderr
+    with_10 = run(project).stderr
     set_param(project, lambda2=100)
-    back = run(project).stderr
+    with_100 = run(project).stderr
 
-    assert told(there, "ran") == sorted(
+    assert stages_with(with_10, "ran") == sorted(
         [*(f"{group}@{name}-1-0" for group in ("train", "evaluate") for name in trivial.SYSTEMS), "aggregate"]
     )
-    assert told(back, "ran") == []
-    assert told(back, "restored") == told(there, "ran")
-    assert made(project) == before
+    assert stages_with(with_100, "ran") == []
+    assert stages_with(with_100, "restored") == stages_with(with_10, "ran")
+    assert outputs(project) == before
 
 
-def test_what_dvc_exp_run_has_set_is_run_and_can_be_saved_as_an_experiment(new):
+def test_params_set_by_dvc_exp_run_are_used_and_can_be_saved(new):
     project = new()
     run(project)
     project.commit("100")
@@ -172,12 +172,12 @@ def test_what_dvc_exp_run_has_set_is_run_and_can_be_saved_as_an_experiment(new):
     assert "ten" in project.run(*DVC, "exp", "list", "--name-only").stdout
 
 
-def test_dry_says_what_would_run_and_runs_nothing(new):
+def test_dry_lists_what_would_run_and_runs_nothing(new):
     project = new()
 
-    said = run(project, "--dry", "evaluate@system1-1-0").stdout
+    output = run(project, "--dry", "evaluate@system1-1-0").stdout
 
-    assert sorted(line.split()[-1] for line in said.splitlines()[:-1]) == [
+    assert sorted(line.split()[-1] for line in output.splitlines()[:-1]) == [
         "evaluate@system1-1-0",
         "ingest",
         "pretrain@fusion-1-0",
@@ -185,7 +185,7 @@ def test_dry_says_what_would_run_and_runs_nothing(new):
         "split@1",
         "train@system1-1-0",
     ]
-    assert made(project) == {"dvc.lock": {}}
+    assert outputs(project) == {"dvc.lock": {}}
     run(project)
     assert run(project, "--dry").stdout.startswith("0 of 17 stages")
 
@@ -201,13 +201,13 @@ def failing():
 
 @pytest.mark.gate
 @pytest.mark.parametrize("keep_going", [False, True])
-def test_a_failing_stage_stops_its_descendants_and_the_end_of_its_log_is_shown(new, keep_going):
+def test_a_failing_stage_stops_its_descendants_and_shows_its_log(new, keep_going):
     project = new(**failing())
 
     done = run(project, *(["--keep-going"] if keep_going else []), check=False)
 
     assert done.returncode == 1
-    assert told(done.stderr, "failed") == ["train@system1-1-0"]
+    assert stages_with(done.stderr, "failed") == ["train@system1-1-0"]
     assert "    going\n    why\n" in done.stderr
     assert done.stderr.endswith(f"1 of 17 stages failed: train@system1-1-0. See {project.folder / 'logs'}.\n")
     assert "why" in project.read("logs/train@system1-1-0.log")
@@ -215,20 +215,20 @@ def test_a_failing_stage_stops_its_descendants_and_the_end_of_its_log_is_shown(n
     assert int(skipped) == 2 or not keep_going
     assert int(skipped) >= 2, "evaluate@system1-1-0 and aggregate"
     entries = yaml.safe_load(project.read("dvc.lock"))["stages"]
-    assert sorted(entries) == sorted(told(done.stderr, "ran"))
+    assert sorted(entries) == sorted(stages_with(done.stderr, "ran"))
 
 
-def test_outputs_that_a_stage_did_not_make_are_its_failure(new):
+def test_a_stage_that_does_not_write_its_outputs_fails(new):
     project = new(train={**trivial.stages()["train"], "cmd": "true"})
 
     done = run(project, check=False)
 
     assert done.returncode == 1
-    assert "models/" in project.read(f"logs/{told(done.stderr, 'failed')[0]}.log")
+    assert "models/" in project.read(f"logs/{stages_with(done.stderr, 'failed')[0]}.log")
 
 
 @pytest.mark.parametrize("dry", [[], ["--dry"]], ids=["run", "dry"])
-def test_what_is_missing_and_made_by_no_stage_is_known_before_anything_runs(new, dry):
+def test_a_missing_input_that_no_stage_writes_stops_the_run_at_once(new, dry):
     project = new()
     (project.folder / "raw").unlink()
 
@@ -242,7 +242,7 @@ def test_what_is_missing_and_made_by_no_stage_is_known_before_anything_runs(new,
 
 @pytest.mark.gate
 @pytest.mark.parametrize("dry", [[], ["--dry"]], ids=["run", "dry"])
-def test_a_corpus_and_a_fold_that_are_not_there_are_known_before_anything_runs(reproduced, tmp_path, dry):
+def test_a_missing_corpus_and_a_missing_fold_stop_the_run_at_once(reproduced, tmp_path, dry):
     project = reproduced.clone(tmp_path / "clone")
     set_param(project, corpus="../nowhere", folds=[1, 12])
 
@@ -257,18 +257,18 @@ def test_a_corpus_and_a_fold_that_are_not_there_are_known_before_anything_runs(r
     assert "Running stage 'configure'" in serial.stdout
 
 
-def test_a_misspelt_system_is_the_same_sentence_from_dvc_and_from_run(project):
+def test_a_misspelt_system_gives_the_same_error_in_dvc_and_in_run(project):
     change = ("-S", "rows=[mmin,ifmmin]")
     serial = project.run(*DVC, "exp", "run", *change, "aggregate", check=False)
 
     parallel = run(project, "aggregate", check=False)
 
-    sentence = "params.yaml, key rows: system 'ifmmin' is not defined under systems; did you mean if_mmin?\n"
-    assert parallel.stderr == sentence
-    assert sentence in serial.stderr
+    message = "params.yaml, key rows: system 'ifmmin' is not defined under systems; did you mean if_mmin?\n"
+    assert parallel.stderr == message
+    assert message in serial.stderr
 
 
-def test_a_folder_without_git_is_one_sentence(new):
+def test_a_folder_without_git_is_a_one_line_error(new):
     project = new()
     shutil.rmtree(project.folder / ".git")
 
@@ -279,7 +279,7 @@ def test_a_folder_without_git_is_one_sentence(new):
     assert "Expected a git repository, which a downloaded ZIP is not: clone the project" in done.stderr
 
 
-def test_from_a_folder_below_the_project_is_run_and_nothing_is_left_there(new):
+def test_run_works_from_a_subfolder_and_leaves_nothing_there(new):
     project = new()
     (project.folder / "below").mkdir()
 
@@ -291,7 +291,7 @@ def test_from_a_folder_below_the_project_is_run_and_nothing_is_left_there(new):
 
 
 @pytest.mark.gate
-def test_a_merge_of_two_branches_that_were_both_reproduced_goes_as_the_guide_says(new):
+def test_two_reproduced_branches_merge_as_the_guide_says(new):
     project = new()
     run(project)
     project.commit("base")
@@ -312,15 +312,19 @@ def test_a_merge_of_two_branches_that_were_both_reproduced_goes_as_the_guide_say
     done = run(project)
     project.commit("merged")
 
-    assert refused.stderr.startswith("params.yaml: holds the conflict markers of a merge; expected one side.")
-    assert lock.stderr.startswith("dvc.lock: holds the conflict markers of a merge; expected one side.")
+    assert refused.stderr.startswith(
+        "params.yaml: has unresolved merge conflicts; expected a file without conflict markers."
+    )
+    assert lock.stderr.startswith(
+        "dvc.lock: has unresolved merge conflicts; expected a file without conflict markers."
+    )
     assert "ran" not in {line.split()[1] for line in done.stderr.splitlines() if line.startswith("[")}
     assert "system0 1-0 20" in project.read("models/system0-1-0")
     assert up_to_date(project)
 
 
-def test_paths_that_a_killed_driver_held_are_free_whoever_has_its_pid_now(new):
-    """As in a container, where each driver is process 1."""
+def test_locks_of_a_killed_driver_are_free_even_if_its_pid_is_reused(new):
+    """As in a container, where every driver is process 1."""
     project = new()
     path = str(project.folder / "models" / "system0-1-0")
     mine, other = ({"pid": 1, "cmd": f"{cmd}, train@system0-1-0"} for cmd in ("ifmmin run", "dvc repro"))
@@ -328,12 +332,12 @@ def test_paths_that_a_killed_driver_held_are_free_whoever_has_its_pid_now(new):
     (project.folder / ".dvc" / "tmp").mkdir(exist_ok=True)
     (project.folder / ".dvc" / "tmp" / "rwlock").write_text(json.dumps(held))
 
-    assert told(run(project).stderr, "held") == []
+    assert stages_with(run(project).stderr, "held") == []
     assert json.loads(project.read(".dvc/tmp/rwlock"))["read"] == {str(project.folder / "raw"): [other]}
 
 
-def test_a_kill_while_dvc_writes_who_holds_what_is_mended(new):
-    """It writes that file in place; a later run would find it cut off."""
+def test_a_truncated_rwlock_is_repaired(new):
+    """DVC writes the file in place, so a kill can truncate it."""
     project = new()
     (project.folder / ".dvc" / "tmp").mkdir(exist_ok=True)
     (project.folder / ".dvc" / "tmp" / "rwlock").write_text('{"write": {"')
@@ -343,16 +347,16 @@ def test_a_kill_while_dvc_writes_who_holds_what_is_mended(new):
     assert up_to_date(project)
 
 
-def test_a_frozen_stage_is_left_to_dvc(new):
+def test_a_frozen_stage_does_not_run(new):
     project = new()
     run(project)
     project.run(*DVC, "freeze", "ingest")
     (project.folder / "raw").write_text("other\n")
 
-    assert told(run(project).stderr, "ran") == []
+    assert stages_with(run(project).stderr, "ran") == []
 
 
-# What is killed, and what is left.
+# Kills.
 
 
 def started(project, *arguments, command=RUN):
@@ -364,33 +368,33 @@ def started(project, *arguments, command=RUN):
             stderr=log,
             env={**environment_of(project), "DVC_NO_ANALYTICS": "true"},
             start_new_session=True,
-            preexec_fn=hear_ctrl_c,
+            preexec_fn=restore_ctrl_c,
         )
 
 
 def processes():
-    """Parent, command line and folder of each process."""
-    found = {}
+    """Pid to parent, command line and working folder of each process."""
+    result = {}
     for path in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            found[int(path.name)] = parent, (path / "cmdline").read_text(), str((path / "cwd").readlink())
+            result[int(path.name)] = parent, (path / "cmdline").read_text(), str((path / "cwd").readlink())
         except OSError:
             continue
-    return found
+    return result
 
 
-def below(pid):
-    """A process and all below it: pid to command line."""
+def process_tree(pid):
+    """A process and its descendants: pid to command line."""
     tree = processes()
-    found = {pid: tree[pid][1]} if pid in tree else {}
-    while more := {p: line for p, (parent, line, _) in tree.items() if parent in found and p not in found}:
-        found |= more
-    return found
+    result = {pid: tree[pid][1]} if pid in tree else {}
+    while more := {p: line for p, (parent, line, _) in tree.items() if parent in result and p not in result}:
+        result |= more
+    return result
 
 
-def of(project):
-    """Processes that still run in a project's folder."""
+def processes_in(project):
+    """Command lines of the processes that run in a project's folder."""
     return [line for _, line, folder in processes().values() if folder.startswith(str(project.folder))]
 
 
@@ -398,21 +402,21 @@ MARKS = {"worker": "multiprocessing.spawn", "supervisor": "supervising.py", "sta
 
 
 def victims(pid, who):
-    """Whom to kill: of a worker or a supervisor, one that has a training at work."""
-    family = below(pid)
+    """The pids to kill; a worker or supervisor is one with a running training."""
+    family = process_tree(pid)
     if who == "all":
         return list(family)
     busy = (p for p, line in family.items() if MARKS.get(who, "") in line)
-    busy = (p for p in busy if any(MARKS["stage"] in line for line in below(p).values()))
+    busy = (p for p in busy if any(MARKS["stage"] in line for line in process_tree(p).values()))
     return [pid] if who == "driver" else list(busy)[:1]
 
 
 def wait_for(condition, seconds=30):
     end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "it did not come"
+    while not (result := condition()):
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.02)
-    return found
+    return result
 
 
 def training(project):
@@ -423,36 +427,36 @@ def training(project):
 def expected(new):
     serial = new("serial", **slowed())
     repro(serial)
-    return made(serial)
+    return outputs(serial)
 
 
 @pytest.mark.parametrize("who", ["driver", "worker", "supervisor", "stage", "all"])
-def test_a_kill_loses_nothing_and_leaves_nobody_who_writes(new, expected, who):
+def test_a_kill_loses_no_result_and_leaves_no_writing_process(new, expected, who):
     project = new(**slowed())
     driver = started(project)
     wait_for(lambda: len(training(project)) > 2)
 
     for pid in wait_for(lambda: victims(driver.pid, who)):
-        with suppress(ProcessLookupError):  # it went with its parent
+        with suppress(ProcessLookupError):  # it died with its parent
             os.kill(pid, signal.SIGKILL)
 
     if who in ("driver", "all"):
         driver.wait()
-        wait_for(lambda: not of(project), 5)
+        wait_for(lambda: not processes_in(project), 5)
         second = run(project)
     else:
         status = driver.wait(60)
         assert (status == 0) == (who == "worker"), project.read("logs.txt")
-        assert told(project.read("logs.txt"), "lost") if who == "worker" else status == 1
+        assert stages_with(project.read("logs.txt"), "lost") if who == "worker" else status == 1
         second = run(project)
-    ran = told(project.read("logs.txt") + second.stderr, "ran")
-    assert len(ran) == len(set(ran)), "what had ended ran again"
-    assert made(project) == expected
+    ran = stages_with(project.read("logs.txt") + second.stderr, "ran")
+    assert len(ran) == len(set(ran)), "a finished stage ran again"
+    assert outputs(project) == expected
     assert up_to_date(project)
 
 
 @pytest.mark.gate
-def test_ctrl_c_ends_everything_and_keeps_what_has_finished(new, expected):
+def test_ctrl_c_stops_everything_and_keeps_finished_stages(new, expected):
     project = new(**slowed())
     driver = started(project)
     wait_for(lambda: len(training(project)) > 2)
@@ -460,19 +464,19 @@ def test_ctrl_c_ends_everything_and_keeps_what_has_finished(new, expected):
     os.killpg(driver.pid, signal.SIGINT)
 
     assert driver.wait(20) == 130
-    assert of(project) == []
-    said = project.read("logs.txt")
+    assert processes_in(project) == []
+    output = project.read("logs.txt")
     assert re.search(
-        r"^interrupted: \d+ of 17 stages done .*\. The same command goes on from there\.$", said, re.M
+        r"^interrupted: \d+ of 17 stages done .*\. Run the same command again to continue\.$", output, re.M
     )
     assert len(yaml.safe_load(project.read("dvc.lock"))["stages"]) >= 4
     run(project)
-    assert made(project) == expected
+    assert outputs(project) == expected
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.3, 0.8, 1.5])
 def test_ctrl_c_while_workers_start_ends_without_a_traceback(new, seconds):
-    """The seconds count from the moment at which the driver has its lock, which is before they start."""
+    """The seconds count from the driver's lock, which it takes before workers start."""
     project = new(**slowed())
     driver = started(project)
     wait_for(lambda: (project.folder / ".dvc/tmp/run.lock").exists())
@@ -481,11 +485,11 @@ def test_ctrl_c_while_workers_start_ends_without_a_traceback(new, seconds):
     os.killpg(driver.pid, signal.SIGINT)
 
     assert driver.wait(20) == 130
-    said = project.read("logs.txt")
-    assert "Traceback" not in said
-    assert "Status.init" not in said
-    assert "interrupted: " in said
-    wait_for(lambda: of(project) == [])
+    output = project.read("logs.txt")
+    assert "Traceback" not in output
+    assert "Status.init" not in output
+    assert "interrupted: " in output
+    wait_for(lambda: processes_in(project) == [])
 
 
 def test_a_second_driver_is_refused(new):
@@ -499,27 +503,27 @@ def test_a_second_driver_is_refused(new):
     assert "would run aggregate" in dry.stdout
     assert second.returncode == 1
     assert second.stderr == (
-        "another ifmmin run runs in this project; expected none. Wait for it to end, or stop it.\n"
+        "another `ifmmin run` is already running in this project. Wait for it to end, or stop it.\n"
     )
     assert first.wait(60) == 0
 
 
-def test_dvc_repro_meanwhile_is_refused_and_corrupts_nothing(new, expected):
+def test_a_concurrent_dvc_repro_is_refused_and_corrupts_nothing(new, expected):
     project = new(**slowed())
     driver = started(project)
     wait_for(lambda: training(project))
 
-    meanwhile = [repro(project, check=False) for _ in range(3)]
+    attempts = [repro(project, check=False) for _ in range(3)]
 
     assert driver.wait(90) == 0
-    assert all("is busy" in done.stderr for done in meanwhile if done.returncode)
-    assert meanwhile[0].returncode
-    assert "ifmmin run, train@" in meanwhile[0].stderr
+    assert all("is busy" in done.stderr for done in attempts if done.returncode)
+    assert attempts[0].returncode
+    assert "ifmmin run, train@" in attempts[0].stderr
     repro(project)
-    assert made(project) == expected
+    assert outputs(project) == expected
 
 
-def test_it_waits_for_what_dvc_repro_runs(new, expected):
+def test_run_waits_for_stages_that_dvc_repro_runs(new, expected):
     project = new(**slowed())
     serial = started(project, "train", command=[*DVC, "repro"])
     wait_for(lambda: training(project))
@@ -527,17 +531,17 @@ def test_it_waits_for_what_dvc_repro_runs(new, expected):
     done = run(project)
 
     assert serial.wait(60) == 0 or "is busy" in project.read("logs.txt")
-    assert told(done.stderr, "held")
-    assert made(project) == expected
+    assert stages_with(done.stderr, "held")
+    assert outputs(project) == expected
 
 
-def test_workers_of_a_running_scheduler_and_of_a_file(new, tmp_path):
-    """They were started somewhere else and know nothing of this project."""
+def test_run_uses_a_scheduler_given_by_address_or_by_file(new, tmp_path):
+    """The workers were started in another folder and know nothing of this project."""
     serial = new("serial")
     repro(serial)
     dask = [sys.executable, "-m", "distributed.cli"]
     file = tmp_path / "scheduler.json"
-    elsewhere = {"cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    popen_options = {"cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     host = ["--host", "127.0.0.1"]
     scheduler = subprocess.Popen(
         [
@@ -550,7 +554,7 @@ def test_workers_of_a_running_scheduler_and_of_a_file(new, tmp_path):
             "--scheduler-file",
             file,
         ],
-        **elsewhere,
+        **popen_options,
     )
     wait_for(file.exists)
     worker = subprocess.Popen(
@@ -564,24 +568,24 @@ def test_workers_of_a_running_scheduler_and_of_a_file(new, tmp_path):
             "--nthreads",
             "3",
         ],
-        **elsewhere,
+        **popen_options,
     )
     try:
         address = yaml.safe_load(file.read_text())["address"]
-        for name, where in {
+        for name, option in {
             "address": ["--address", address],
             "file": ["--scheduler-file", str(file)],
         }.items():
             project = new(name)
-            project.run(*RUN[:4], "--cold", *where)
-            assert made(project) == made(serial)
+            project.run(*RUN[:4], "--cold", *option)
+            assert outputs(project) == outputs(serial)
         alone = new("alone", **slowed())
-        driver = started(alone, *where, command=[*RUN[:4], "--cold"])
+        driver = started(alone, *option, command=[*RUN[:4], "--cold"])
         wait_for(lambda: len(training(alone)) > 2)
         driver.kill()
         driver.wait()
-        wait_for(lambda: not of(alone), 5)
+        wait_for(lambda: not processes_in(alone), 5)
     finally:
-        for process in (worker, scheduler):  # by force: its goodbye can take long
+        for process in (worker, scheduler):  # a clean shutdown can take long
             process.kill()
             process.wait(20)

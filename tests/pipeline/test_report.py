@@ -1,4 +1,4 @@
-"""The report as a person meets it: opened from disk in a browser, without a network."""
+"""The report in a browser, opened from disk without a network."""
 
 import json
 import re
@@ -18,7 +18,7 @@ CHARTS = ("bars", "paper", "confusion", "curves", "fig3a", "fig3b", "runs")
 @pytest.fixture(scope="module")
 def browser():
     if BROWSER is None:
-        pytest.skip("there is no Chromium on the PATH")
+        pytest.skip("no Chromium on the PATH")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
         yield browser
@@ -27,13 +27,13 @@ def browser():
 
 @pytest.fixture
 def opened(browser, reproduced, request):
-    """The page, all charts drawn, what it complained of and what it asked for."""
+    """The page with all charts drawn, its console messages and its requests."""
     context = browser.new_context(offline=True, **getattr(request, "param", {}))
     page = context.new_page()
-    page.complaints, page.asked = [], []
-    page.on("console", lambda said: page.complaints.append(said.text))
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    page.on("request", lambda asked: page.asked.append(asked.url))
+    page.messages, page.requests = [], []
+    page.on("console", lambda message: page.messages.append(message.text))
+    page.on("pageerror", lambda error: page.messages.append(str(error)))
+    page.on("request", lambda request: page.requests.append(request.url))
     page.goto((reproduced.folder / "metrics/report.html").as_uri())
     for name in CHARTS:
         page.wait_for_selector(f"#chart-{name} svg .mark-group, #chart-{name} svg path")
@@ -50,10 +50,10 @@ def opened(browser, reproduced, request):
     indirect=True,
     ids=["desktop", "phone"],
 )
-def test_it_loads_alone_without_a_complaint_and_fits_the_window(opened):
-    assert opened.complaints == []
-    assert len(opened.asked) == 1
-    assert opened.asked[0].startswith("file:")
+def test_the_report_loads_offline_without_messages_and_fits_the_window(opened):
+    assert opened.messages == []
+    assert len(opened.requests) == 1
+    assert opened.requests[0].startswith("file:")
     width, window = opened.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
     assert width <= window
     for name in CHARTS:
@@ -61,7 +61,7 @@ def test_it_loads_alone_without_a_complaint_and_fits_the_window(opened):
         assert 0.8 * (window - 80) < box["width"] <= window, name
 
 
-def test_every_cell_is_that_of_table1_json(opened, reproduced):
+def test_every_cell_has_the_value_of_table1_json(opened, reproduced):
     nested = json.loads(reproduced.read("metrics/table1.json"))
     cells = opened.locator("td[data-system]").evaluate_all(
         "all => all.map(td => [td.dataset.system, td.dataset.condition, td.dataset.metric, td.textContent])"
@@ -77,11 +77,11 @@ def test_every_cell_is_that_of_table1_json(opened, reproduced):
             assert text == DASH
 
 
-def test_a_generated_corpus_is_called_so(opened):
+def test_the_report_warns_of_a_generated_corpus(opened):
     assert "It is no evidence that one system is better" in opened.locator("#synthetic").text_content()
 
 
-def test_the_selectors_of_the_confusion_matrix_choose_what_is_shown(opened, reproduced):
+def test_the_selectors_choose_which_confusion_matrix_is_shown(opened, reproduced):
     table = pd.read_csv(reproduced.folder / "metrics/confusion.csv")
     chart = opened.locator("#chart-confusion")
 
@@ -98,7 +98,7 @@ def test_the_selectors_of_the_confusion_matrix_choose_what_is_shown(opened, repr
 
 
 def test_the_selector_of_the_bars_chooses_the_metric(opened, reproduced):
-    """The bar's own description, which a screen reader reads, has the number."""
+    """The number is in the description of the bar for screen readers."""
     nested = json.loads(reproduced.read("metrics/table1.json"))
     chart = opened.locator("#chart-bars")
 
@@ -116,7 +116,7 @@ def test_the_selector_of_the_bars_chooses_the_metric(opened, reproduced):
         assert len(bars) == sum(len(cells) for cells in nested.values())
 
 
-def test_the_settings_that_made_it_are_named(opened):
+def test_the_report_names_the_settings(opened):
     facts = dict(
         zip(
             opened.locator("#facts dt").all_text_contents(),
@@ -129,10 +129,10 @@ def test_the_settings_that_made_it_are_named(opened):
     assert facts["folds"] == "1, 2"
     assert facts["device and precision"] == "cpu float32"
     assert "torch 2.13.0" in facts["versions"]
-    assert facts["preset (of what it sets)"].startswith("demonstration, but for ")
+    assert facts["preset (compared on the keys it sets)"].startswith("demonstration, except for ")
 
 
-def test_a_setting_of_a_figure_draws_it_anew_and_with_it_the_page(project):
+def test_a_figure_setting_reruns_only_draw_and_report(project):
     ran = project.stages_run("exp", "run", "-S", "figures.perplexity=31")
 
     assert ran == ["draw", "report"]

@@ -1,4 +1,4 @@
-"""The README's lines for storage: what one clone pushes, another pulls, and then nothing runs."""
+"""Storage as the README describes it: after push and pull, another clone has nothing to run."""
 
 import re
 import subprocess
@@ -15,18 +15,18 @@ KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAU
 
 @pytest.fixture
 def s3():
-    """The address of a server that speaks S3, a process of its own, with one bucket."""
+    """The address of an S3 server with one bucket."""
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        found = (re.search(r"Running on (http://\S+)", line) for line in server.stderr)
-        address = next(filter(None, found))[1]
+        matches = (re.search(r"Running on (http://\S+)", line) for line in server.stderr)
+        address = next(filter(None, matches))[1]
         urllib.request.urlopen(urllib.request.Request(f"{address}/bucket", method="PUT")).close()  # noqa: S310 - our own server
         yield address
         server.kill()
 
 
 @pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_a_clone_pulls_the_tables_or_everything_and_its_repro_runs_nothing(kind, project, tmp_path, request):
+def test_a_clone_pulls_tables_or_everything_and_repro_runs_nothing(kind, project, tmp_path, request):
     if kind == "folder":
         project.run("dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
     else:
@@ -47,7 +47,7 @@ def test_a_clone_pulls_the_tables_or_everything_and_its_repro_runs_nothing(kind,
 
 
 def test_results_of_other_parameters_are_pushed_with_the_run_cache(project, tmp_path):
-    """A clone that asks for them computes the tables and figures, which git has, and trains nothing."""
+    """A clone with those parameters trains nothing and recomputes only tables and figures."""
     project.run("dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
     project.commit("remote")
     project.run("dvc", "exp", "run", "-S", "lambda2=0.5")
@@ -60,8 +60,8 @@ def test_results_of_other_parameters_are_pushed_with_the_run_cache(project, tmp_
     assert clone.read("metrics/table1.json") == project.read("metrics/table1.json")
 
 
-def test_stale_entries_of_the_lock_go_without_training(project):
-    """README: rm dvc.lock, then dvc repro writes it anew from the run-cache."""
+def test_stale_lock_entries_are_removed_without_training(project):
+    """README: after `rm dvc.lock`, dvc repro writes a new one from the run-cache."""
     params = project.folder / "params.yaml"
     params.write_text(yaml.safe_dump({**yaml.safe_load(params.read_text()), "folds": [1]}, sort_keys=False))
     project.run("dvc", "repro")

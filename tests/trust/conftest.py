@@ -1,4 +1,4 @@
-"""Stages run in this process, on a pack so small that a training takes a fraction of a second."""
+"""Run stages in this process, on a pack so small that training takes a fraction of a second."""
 
 import importlib
 import shutil
@@ -23,26 +23,26 @@ FIT = {
 }
 FOLD, SEED = 1, 0
 TEST, VALIDATION, TRAINING = "Ses01F", "Ses01M", "Ses02"
-"""Speakers, or a session, of the fold."""
+"""Speakers (or the session) of each role in the fold."""
 
 
 class Stages:
-    """The stages that lead to the predictions of one fold, each by its real script."""
+    """Runs the real stage scripts that lead to the predictions of one fold."""
 
     def __init__(self, folder):
-        """All that they write lies in the folder."""
+        """Write everything into the folder."""
         self.folder = folder
 
     def __call__(self, script, *positional, **options):
-        """Run a script's main here."""
+        """Run the main of a stage script in this process."""
         module = importlib.import_module(f"stages.{script}")
-        words = (
+        named = (
             word for option, value in options.items() for word in (f"--{option.replace('_', '-')}", value)
         )
-        return module.main([*map(str, positional), *map(str, words)])
+        return module.main([*map(str, positional), *map(str, named)])
 
     def path(self, name, kind):
-        """Where the artifact of a system or pretraining lies."""
+        """Path of an artifact of a system or pretraining."""
         return self.folder / name / kind
 
     def corpus(self, pack):
@@ -55,14 +55,14 @@ class Stages:
         self("split", params=params, features=self.folder / "features", out=self.folder / "folds")
         return self
 
-    def given(self, name, **fit):
-        """What pretrain and train are both told."""
+    def arguments(self, name, **fit):
+        """Arguments that pretrain and train share."""
         config = self.path(name, "config.json")
         configs.write(config, {"build": small.config(name), "fit": {**FIT, **fit}})
         return {"config": config, **self.fold(), "seed": SEED, "history": self.path(name, "history.csv")}
 
     def fold(self):
-        """Features and fold."""
+        """Arguments for features and fold."""
         return {
             "features": self.folder / "features",
             "fold": self.folder / "folds" / f"{FOLD}.parquet",
@@ -71,13 +71,13 @@ class Stages:
 
     def pretrain(self, kind, **fit):
         """Pretrain encoders."""
-        self("pretrain", kind, **self.given(kind, **fit), encoders=self.path(kind, "weights"))
+        self("pretrain", kind, **self.arguments(kind, **fit), encoders=self.path(kind, "weights"))
 
     def train(self, name, **fit):
-        """Train a system, from the encoders of its kind, which are there."""
+        """Train a system, from existing encoders if it needs any."""
         kind = small.load("systems", name).PRETRAINING
         encoders = {"encoders": self.path(kind, "weights")} if kind else {}
-        self("train", name, **self.given(name, **fit), **encoders, model=self.path(name, "weights"))
+        self("train", name, **self.arguments(name, **fit), **encoders, model=self.path(name, "weights"))
 
     def evaluate(self, name):
         """Predict the test utterances."""
@@ -93,7 +93,7 @@ class Stages:
         )
 
     def make(self, name):
-        """Train a system or kind of pretraining, with what it needs."""
+        """Train a system, pretraining its encoders first, or run a kind of pretraining."""
         if name in small.PRETRAININGS:
             self.pretrain(name)
             return self
@@ -104,14 +104,14 @@ class Stages:
         return self
 
     def bytes(self, name):
-        """Weights and history, with those of its encoders."""
+        """Bytes of weights and history, including those of the encoders."""
         kinds = [name] if name in small.PRETRAININGS else [name, small.load("systems", name).PRETRAINING]
-        return [self.path(k, of).read_bytes() for k in kinds if k for of in ("weights", "history.csv")]
+        return [self.path(k, file).read_bytes() for k in kinds if k for file in ("weights", "history.csv")]
 
 
 @pytest.fixture
 def stages(tmp_path, monkeypatch):
-    """Give a function that makes a folder of stages; checkpoints lie apart, algorithms are set back."""
+    """Return a function that makes `Stages` in a new folder; torch's global settings are restored."""
     monkeypatch.setenv("IFMMIN_DEVICE", "cpu")
     monkeypatch.delenv("IFMMIN_PRECISION", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -129,7 +129,7 @@ def stages(tmp_path, monkeypatch):
 
 @pytest.fixture
 def pack_of(tmp_path):
-    """Give a function that makes the same pack each time, of frames that differ within an utterance."""
+    """Return a function that makes the same pack each time, with frames that depend on the label."""
 
     def new(name="pack"):
         pack = make_pack(tmp_path / name)

@@ -1,4 +1,4 @@
-"""Every system and kind of pretraining, small enough to train often; a new file is among them by itself."""
+"""Small builds of every system and kind of pretraining; new files are included automatically."""
 
 import inspect
 
@@ -32,11 +32,11 @@ ALL = SYSTEMS + PRETRAININGS
 
 
 def config(name, **changes):
-    """What a build reads of the settings: its keyword arguments without a value."""
+    """Settings for a build: its keyword arguments without defaults."""
     room = "pretraining" if name in PRETRAININGS else "systems"
     parameters = inspect.signature(load(room, name).build).parameters.values()
-    given = ("condition", "encoders", "n_classes", "sizes")
-    read = [p.name for p in parameters if p.default is p.empty and p.name not in given]
+    excluded = ("condition", "encoders", "n_classes", "sizes")
+    read = [p.name for p in parameters if p.default is p.empty and p.name not in excluded]
     return {key: {**SETTINGS, **changes}[key] for key in read}
 
 
@@ -46,7 +46,7 @@ def pretraining(kind, seed=0, sizes=SIZES, n_classes=4, **changes):
 
 
 def system(name, seed=0, sizes=SIZES, n_classes=4, encoders=None, **changes):
-    """A system; without encoders it starts from those of a pretraining that has not trained."""
+    """Build a system, by default on untrained encoders."""
     kind = load("systems", name).PRETRAINING
     start = {"n_classes": n_classes, "sizes": sizes}
     if kind:
@@ -57,12 +57,12 @@ def system(name, seed=0, sizes=SIZES, n_classes=4, encoders=None, **changes):
     return systems.build(name, start=start, build=config(name, **changes), pretrained=pretrained)
 
 
-def network(name, **how):
-    return pretraining(name, **how) if name in PRETRAININGS else system(name, **how)
+def network(name, **options):
+    return pretraining(name, **options) if name in PRETRAININGS else system(name, **options)
 
 
 def batch_of(network, corpus, rows, available):
-    """A training batch as the loop makes it, of utterances and the mask of each."""
+    """A training batch of these utterances and masks, as the loop makes it."""
     x = corpus.select(rows)
     network.eval()
     with torch.no_grad():
@@ -72,7 +72,7 @@ def batch_of(network, corpus, rows, available):
 
 
 def distinct(network, seed=5, scale=0.3):
-    """Draw all weights anew, biases too: none is zero, and no ReLU sits at its corner."""
+    """Redraw all weights and biases, so that none is zero and no ReLU input is exactly 0."""
     draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for p in network.parameters():

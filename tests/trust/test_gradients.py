@@ -1,7 +1,7 @@
-"""Gradients against finite differences in float64: each loss, each module, each system as a whole.
+"""Gradients of losses, modules and systems against finite differences in float64.
 
-The derivative of a scalar in a random direction of one parameter, by central differences, is the product of
-its gradient with that direction: an error anywhere in the gradient shows, whatever the size of the parameter.
+The central difference of a scalar along a random direction of a parameter equals the product of its gradient
+with that direction. Any error in the gradient shows, whatever the size of the parameter.
 """
 
 from itertools import product
@@ -21,42 +21,42 @@ from ifmmin.training.batches import draw_masks
 from trust import small
 
 STEP, TOLERANCE = 1e-6, 1e-5
-"""Step of a central difference, and the largest relative difference allowed: rounding leaves seven digits."""
+"""Step of the central difference, and the largest relative error allowed (rounding leaves seven digits)."""
 
 
 def drawn(*shape, seed=0):
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-def worst(value, variables):
-    """Largest difference, relative to the size of the gradient, between derivative and finite difference.
+def largest_error(value, variables):
+    """Largest difference between gradient and finite difference, relative to the size of the gradient.
 
     Args:
-        value: of no arguments, gives a scalar that depends on the variables; the same at each call.
-        variables: name to leaf, float64.
+        value: function without arguments that returns a deterministic scalar of the variables.
+        variables: float64 leaf tensors by name.
     """
     gradients = torch.autograd.grad(value(), list(variables.values()), allow_unused=True)
-    found = {}
+    errors = []
     for i, (x, gradient) in enumerate(zip(variables.values(), gradients, strict=True)):
         direction = drawn(*x.shape, seed=3 + i)
-        there = [_moved(value, x, step * direction) for step in (STEP, -STEP)]
-        difference = (there[0] - there[1]) / (2 * STEP)
-        told = 0.0 if gradient is None else (gradient * direction).sum().item()
+        above, below = (_shifted(value, x, step * direction) for step in (STEP, -STEP))
+        difference = (above - below) / (2 * STEP)
+        derivative = 0.0 if gradient is None else (gradient * direction).sum().item()
         size = max(abs(difference), 0.0 if gradient is None else gradient.norm().item(), 1e-3)
-        found[i] = abs(difference - told) / size
-    return max(found.values())
+        errors.append(abs(difference - derivative) / size)
+    return max(errors)
 
 
-def _moved(value, x, by):
+def _shifted(value, x, by):
     with torch.no_grad():
         x.add_(by)
-        moved = value().item()
+        shifted = value().item()
         x.sub_(by)
-    return moved
+    return shifted
 
 
-def test_a_wrong_gradient_is_found():
-    """One number of twenty is wrong by a tenth; a term that is held looks as if it had no gradient."""
+def test_a_wrong_gradient_is_detected():
+    """One of twenty gradients is wrong by 10 %; a detached term has no gradient at all."""
 
     class Wrong(torch.autograd.Function):
         @staticmethod
@@ -71,43 +71,43 @@ def test_a_wrong_gradient_is_found():
 
     x = drawn(4, 5).requires_grad_()
 
-    assert worst(lambda: x.pow(3).sum(), {"x": x}) < TOLERANCE
-    assert worst(lambda: Wrong.apply(x).pow(3).sum(), {"x": x}) > 100 * TOLERANCE
-    assert worst(lambda: x.detach().pow(3).sum() + x.sum(), {"x": x}) > 100 * TOLERANCE
+    assert largest_error(lambda: x.pow(3).sum(), {"x": x}) < TOLERANCE
+    assert largest_error(lambda: Wrong.apply(x).pow(3).sum(), {"x": x}) > 100 * TOLERANCE
+    assert largest_error(lambda: x.detach().pow(3).sum() + x.sum(), {"x": x}) > 100 * TOLERANCE
 
 
 # Losses.
 
 
 @pytest.mark.parametrize("K", [1, 2, 3, 5])
-def test_cmd(K):
+def test_the_gradient_of_cmd_agrees_with_finite_differences(K):
     H_1, H_2 = drawn(5, 3).requires_grad_(), drawn(4, 3, seed=1).requires_grad_()
 
     assert torch.autograd.gradcheck(lambda *H: cmd(*H, K), (H_1, H_2))
 
 
-def test_the_cmd_loss():
+def test_the_gradient_of_the_cmd_loss_agrees_with_finite_differences():
     H = [drawn(5, 3, seed=s).requires_grad_() for s in range(3)]
 
     assert torch.autograd.gradcheck(lambda *H: cmd_loss(dict(zip("avt", H, strict=True)), 5), H)
 
 
 @pytest.mark.parametrize("k", [1, 2, 5])
-def test_a_central_moment(k):
+def test_the_gradient_of_a_moment_agrees_with_finite_differences(k):
     assert torch.autograd.gradcheck(lambda H: central_moment(H, k), drawn(5, 3).requires_grad_())
 
 
 @pytest.mark.parametrize("form", ["rmse", "mse"])
-def test_a_distance(form):
+def test_the_gradient_of_a_distance_agrees_with_finite_differences(form):
     x, y = drawn(4, 3).requires_grad_(), drawn(4, 3, seed=1).requires_grad_()
 
-    assert torch.autograd.gradcheck(lambda *of: feature_distance(*of, form), (x, y))
+    assert torch.autograd.gradcheck(lambda *features: feature_distance(*features, form), (x, y))
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-30, 1e-18, 1e4])
 @pytest.mark.parametrize("loss", ["rmse", "mse", "cmd"])
-def test_a_loss_between_equal_features_is_0_and_its_gradient_too_at_any_size(loss, size):
-    """Float32. At a distance of 0 the root has no derivative; NaN there would end every training."""
+def test_the_loss_of_equal_features_and_its_gradient_are_0_at_any_scale(loss, size):
+    """In float32. The root has no derivative at a distance of 0, and NaN there would stop training."""
     x = (size * drawn(6, 4).float()).requires_grad_()
     y = x.detach().clone()
 
@@ -120,8 +120,8 @@ def test_a_loss_between_equal_features_is_0_and_its_gradient_too_at_any_size(los
 
 @pytest.mark.parametrize("size", [1e-40, 1e-30, 1e-23, 1e-8, 1e3])
 @pytest.mark.parametrize("loss", ["rmse", "mse", "cmd"])
-def test_a_loss_between_features_of_any_size_and_its_gradient_are_finite(loss, size):
-    """Float32, where the squares of some of these are 0."""
+def test_losses_and_their_gradients_are_finite_at_any_scale(loss, size):
+    """In float32, where squares of the smallest features underflow to 0."""
     x = (size * drawn(6, 4).float()).requires_grad_()
     y = size * drawn(6, 4, seed=1).float()
 
@@ -135,25 +135,25 @@ def test_a_loss_between_features_of_any_size_and_its_gradient_are_finite(loss, s
 # Modules.
 
 
-def of_module(module, *inputs, out=lambda y: y):
-    """The worst difference of a weighted sum of a module's output, by its weights and inputs."""
+def module_error(module, *inputs, out=lambda y: y):
+    """Largest gradient error of a weighted sum of a module's output, for its weights and inputs."""
     small.distinct(module.double())
-    x = {f"input {i}": of.requires_grad_() for i, of in enumerate(inputs)}
+    x = {f"input {i}": tensor.requires_grad_() for i, tensor in enumerate(inputs)}
 
     def value():
         y = out(module(*x.values()))
         return (y * drawn(*y.shape, seed=9)).sum()
 
-    return worst(value, {**dict(module.named_parameters()), **x})
+    return largest_error(value, {**dict(module.named_parameters()), **x})
 
 
 def sequences(size, lengths=(1, 4, 7, 2)):
-    """Four sequences and the zero placeholder, float64."""
+    """Four sequences and the zero placeholder in float64."""
     x = draw_sequences(list(lengths), size, torch.Generator().manual_seed(0))
     return x._replace(frames=x.frames.double()).with_placeholder(3)
 
 
-@pytest.mark.parametrize("frames", [False, True], ids=["by hand", "plain, of the frames too"])
+@pytest.mark.parametrize("frames", [False, True], ids=["kernel", "plain form with frame gradients"])
 @pytest.mark.parametrize(
     "encoder",
     [
@@ -163,7 +163,7 @@ def sequences(size, lengths=(1, 4, 7, 2)):
     ],
     ids=["LSTM", "text CNN of 2, 3", "text CNN of 1, 5"],
 )
-def test_an_encoder_of_sequences(encoder, frames):
+def test_sequence_encoders_agree_with_finite_differences(encoder, frames):
     x = sequences(5)
     small.distinct(encoder.double())
     variables = dict(encoder.named_parameters())
@@ -174,27 +174,27 @@ def test_an_encoder_of_sequences(encoder, frames):
         h = encoder.head(encoder.pool(x))
         return (h * drawn(*h.shape, seed=9)).sum()
 
-    assert worst(value, variables) < TOLERANCE
+    assert largest_error(value, variables) < TOLERANCE
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_the_invariance_encoder(activation):
+def test_the_invariance_encoder_agrees_with_finite_differences(activation):
     encoder = InvarianceEncoder(hidden=4, depth=2, activation=activation, dropout=0.0)
 
-    assert of_module(encoder, drawn(5, 4)) < TOLERANCE
+    assert module_error(encoder, drawn(5, 4)) < TOLERANCE
 
 
-def test_the_classifier():
+def test_the_classifier_agrees_with_finite_differences():
     classifier = Classifier(size=6, layers=[5, 4], n_classes=3, dropout=0.0)
 
-    assert of_module(classifier, drawn(5, 6)) < TOLERANCE
+    assert module_error(classifier, drawn(5, 6)) < TOLERANCE
 
 
 @pytest.mark.parametrize(
     ("cascade", "residual_output", "transition"),
     list(product(["every", "first", "if22", "residual"], [False, True], [False, True])),
 )
-def test_the_imagination_in_each_form(cascade, residual_output, transition):
+def test_the_imagination_agrees_with_finite_differences_in_each_form(cascade, residual_output, transition):
     imagination = Imagination(
         size=6,
         layers=[5, 3],
@@ -204,67 +204,68 @@ def test_the_imagination_in_each_form(cascade, residual_output, transition):
         transition=transition,
     )
 
-    assert of_module(imagination, drawn(4, 6), drawn(4, 6, seed=1), out=lambda y: torch.cat(y, 1)) < TOLERANCE
+    inputs = drawn(4, 6), drawn(4, 6, seed=1)
+    assert module_error(imagination, *inputs, out=lambda y: torch.cat(y, 1)) < TOLERANCE
 
 
-def test_a_translation_there():
+def test_a_forward_translation_agrees_with_finite_differences():
     translation = Translation(hidden=4)
-    there = nn.Module()
-    there.translation, there.forward = translation, lambda x: translation.decode(translation.encode(x))
+    forward = nn.Module()
+    forward.translation, forward.forward = translation, lambda x: translation.decode(translation.encode(x))
 
-    assert of_module(there, drawn(3, 5, 4)) < TOLERANCE
-
-
-def test_the_head_of_a_translator():
-    assert of_module(Head(hidden=4), drawn(3, 5, 4)) < TOLERANCE
+    assert module_error(forward, drawn(3, 5, 4)) < TOLERANCE
 
 
-# Whole systems.
+def test_the_translator_s_head_agrees_with_finite_differences():
+    assert module_error(Head(hidden=4), drawn(3, 5, 4)) < TOLERANCE
+
+
+# Systems.
 
 
 @pytest.fixture
-def hold_targets(monkeypatch):
-    """Of MMIN's distances, let the targets be numbers, as they are at the first look at the losses.
+def freeze_targets(monkeypatch):
+    """Freeze the targets of MMIN's distances at their values in the first call.
 
-    L_cycle holds h, which finite differences would move.
+    L_cycle detaches its target h, but finite differences would still move it.
     """
-    held = {}
+    frozen = {}
 
-    def watched(begin):
+    def patch(first):
         calls = iter(range(10))
 
-        def distance_to_held(prediction, target, form):
+        def distance_to_frozen(prediction, target, form):
             i = next(calls)
-            if begin:
-                held[i] = target.detach()
-            return feature_distance(prediction, held[i], form)
+            if first:
+                frozen[i] = target.detach()
+            return feature_distance(prediction, frozen[i], form)
 
-        monkeypatch.setattr(mmin, "feature_distance", distance_to_held)
+        monkeypatch.setattr(mmin, "feature_distance", distance_to_frozen)
 
-    return watched
+    return patch
 
 
-def own(network):
-    """Its parameters; of six networks, which share nothing, those of one with two levels and one with one."""
-    of = dict(network.named_parameters())
-    chosen = {name: p for name, p in of.items() if name.startswith(("members.a.", "members.vt."))}
-    return chosen or of
+def parameters_to_check(network):
+    """All parameters; of six independent networks, only those for {a} and {v,t} (two levels and one)."""
+    parameters = dict(network.named_parameters())
+    selected = {name: p for name, p in parameters.items() if name.startswith(("members.a.", "members.vt."))}
+    return selected or parameters
 
 
 @pytest.mark.parametrize("name", small.ALL)
-def test_the_losses_of_a_system_by_all_of_its_parameters(name, corpus, hold_targets):
-    """In training mode: dropout drops the same units each time."""
+def test_all_losses_of_a_system_agree_with_finite_differences(name, corpus, freeze_targets):
+    """In training mode, with the same dropout mask at each call."""
     network = small.distinct(small.network(name).double())
     double = corpus._replace(x={m: x._replace(frames=x.frames.double()) for m, x in corpus.x.items()})
     masks = draw_masks(7, torch.Generator().manual_seed(1))
     batch = small.batch_of(network, double, torch.arange(7), masks)
 
-    def value(begin=False):
-        """Each loss has a weight of its own, so that no error of one hides in another."""
-        hold_targets(begin)
+    def value(first=False):
+        """Weight each loss differently, so that errors cannot cancel."""
+        freeze_targets(first)
         torch.manual_seed(2)
         losses = torch.stack(list(network.training_losses(batch).values()))
         return (losses * drawn(len(losses), seed=4)).sum()
 
-    value(begin=True)
-    assert worst(value, own(network)) < TOLERANCE
+    value(first=True)
+    assert largest_error(value, parameters_to_check(network)) < TOLERANCE

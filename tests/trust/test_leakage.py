@@ -1,6 +1,6 @@
-"""What a stage must not see does not move a bit of what it makes; and each test fails where it does see it.
+"""Data that a stage must not see changes no bit of its output.
 
-A leak is made by letting the stage look, by the test's own hand, where it should not.
+Each test has a control that makes the stage leak on purpose and checks that the leak is detected.
 """
 
 import numpy as np
@@ -21,10 +21,10 @@ each_system = pytest.mark.parametrize("name", small.SYSTEMS)
 each_training = pytest.mark.parametrize("name", small.ALL)
 
 
-def changed(pack, who):
-    """Give the utterances of a speaker or session other labels and wildly other frames, of other lengths."""
+def changed(pack, speaker):
+    """Replace labels, frames and lengths of the utterances of a speaker or session."""
     draw = np.random.default_rng(7)
-    ids = [utterance_id for utterance_id in pack.ids if speaker_of(utterance_id).startswith(who)]
+    ids = [utterance_id for utterance_id in pack.ids if speaker_of(utterance_id).startswith(speaker)]
     for m, size in SIZES.items():
         for utterance_id in ids:
             frames = 1e3 + 1e4 * draw.standard_normal((draw.integers(1, 9), size))
@@ -36,11 +36,11 @@ def changed(pack, who):
 
 @pytest.fixture
 def stages_of(stages, pack_of):
-    """Give a function that ingests and splits the pack, or the pack changed for a speaker."""
+    """Return a function that ingests and splits the pack, changed for a speaker if given."""
 
-    def new(name, who=None):
+    def new(name, speaker=None):
         pack = pack_of(f"pack of {name}")
-        return stages(name).corpus(changed(pack, who) if who else pack)
+        return stages(name).corpus(changed(pack, speaker) if speaker else pack)
 
     return new
 
@@ -52,66 +52,66 @@ def scaling(run):
     return (run.folder / "folds" / f"{FOLD}_scaling.json").read_bytes()
 
 
-@pytest.mark.parametrize("who", [TEST, VALIDATION])
-def test_frames_of_test_and_validation_speakers_do_not_touch_the_scaling(stages_of, who):
-    assert scaling(stages_of("as it is")) == scaling(stages_of("changed", who))
+@pytest.mark.parametrize("speaker", [TEST, VALIDATION])
+def test_test_and_validation_frames_do_not_affect_the_scaling(stages_of, speaker):
+    assert scaling(stages_of("original")) == scaling(stages_of("changed", speaker))
 
 
-def test_frames_of_a_training_speaker_do_touch_it(stages_of):
-    assert scaling(stages_of("as it is")) != scaling(stages_of("changed", TRAINING))
+def test_training_frames_affect_the_scaling(stages_of):
+    assert scaling(stages_of("original")) != scaling(stages_of("changed", TRAINING))
 
 
-@pytest.mark.parametrize("who", [TEST, VALIDATION])
-def test_a_scaling_of_all_speakers_would_be_found(stages_of, monkeypatch, who):
+@pytest.mark.parametrize("speaker", [TEST, VALIDATION])
+def test_scaling_on_all_speakers_is_detected(stages_of, monkeypatch, speaker):
     fit = splitting.fit_scaling
     monkeypatch.setattr(
         splitting, "fit_scaling", lambda frames, index, roles: fit(frames, index, roles.assign(role="train"))
     )
 
-    assert scaling(stages_of("as it is")) != scaling(stages_of("changed", who))
+    assert scaling(stages_of("original")) != scaling(stages_of("changed", speaker))
 
 
 # Training.
 
 
-def leaking(monkeypatch, role, *also):
-    """Let a training see, as utterances of a role, those of other roles too."""
+def leaking(monkeypatch, role, *sources):
+    """Make training use the utterances of the source roles as those of a role."""
     fit = loop.fit
 
-    def seeing(system, corpus, *args, **options):
-        rows = torch.cat([corpus.rows[of] for of in also]).sort()[0]
+    def leaky_fit(system, corpus, *args, **options):
+        rows = torch.cat([corpus.rows[r] for r in sources]).sort()[0]
         return fit(system, corpus._replace(rows={**corpus.rows, role: rows}), *args, **options)
 
-    monkeypatch.setattr(loop, "fit", seeing)
+    monkeypatch.setattr(loop, "fit", leaky_fit)
 
 
 @each_training
-def test_the_test_speaker_moves_no_bit_of_weights_and_history(stages_of, name):
-    """Frames and labels: neither trains, picks an epoch or fits a temperature, in pretraining as after it."""
-    as_it_is, other = stages_of("as it is").make(name), stages_of("changed", TEST).make(name)
+def test_the_test_speaker_changes_no_bit_of_weights_and_history(stages_of, name):
+    """Its frames and labels neither train, select an epoch nor fit a temperature; pretraining included."""
+    original, other = stages_of("original").make(name), stages_of("changed", TEST).make(name)
 
-    assert as_it_is.bytes(name) == other.bytes(name)
+    assert original.bytes(name) == other.bytes(name)
 
 
 @each_training
 @pytest.mark.parametrize(
-    ("role", "also"),
+    ("role", "sources"),
     [("validation", ["validation", "test"]), ("train", ["train", "test"])],
-    ids=["picked on test too", "trained on test too"],
+    ids=["selected on test", "trained on test"],
 )
-def test_a_training_that_sees_the_test_speaker_would_be_found(stages_of, monkeypatch, name, role, also):
-    leaking(monkeypatch, role, *also)
+def test_training_that_sees_the_test_speaker_is_detected(stages_of, monkeypatch, name, role, sources):
+    leaking(monkeypatch, role, *sources)
 
-    as_it_is, other = stages_of("as it is").make(name), stages_of("changed", TEST).make(name)
+    original, other = stages_of("original").make(name), stages_of("changed", TEST).make(name)
 
-    assert as_it_is.bytes(name) != other.bytes(name)
+    assert original.bytes(name) != other.bytes(name)
 
 
 @pytest.mark.parametrize("kind", small.PRETRAININGS)
-def test_encoders_alone_that_saw_the_test_speaker_would_be_found(stages_of, monkeypatch, kind):
-    """The leak is in pretraining only: the system that starts from them is another too."""
+def test_pretraining_that_sees_the_test_speaker_is_detected(stages_of, monkeypatch, kind):
+    """Only pretraining leaks; the system that starts from its encoders changes too."""
     name = next(name for name in small.SYSTEMS if kind == small.load("systems", name).PRETRAINING)
-    runs = [stages_of("as it is"), stages_of("changed", TEST)]
+    runs = [stages_of("original"), stages_of("changed", TEST)]
     with monkeypatch.context() as patch:
         leaking(patch, "train", "train", "test")
         for run in runs:
@@ -130,50 +130,50 @@ def trained_losses(run, name):
 
 
 @each_training
-def test_the_validation_speaker_moves_no_bit_of_a_training_loss(stages_of, name):
-    """It picks epochs; so encoders are those of the unchanged pack here."""
-    as_it_is, other = stages_of("as it is").make(name), stages_of("changed", VALIDATION)
+def test_the_validation_speaker_changes_no_bit_of_a_training_loss(stages_of, name):
+    """The validation speaker does select epochs, so both runs use the encoders of the original pack."""
+    original, other = stages_of("original").make(name), stages_of("changed", VALIDATION)
     if name in small.PRETRAININGS:
         other.pretrain(name)
     else:
         kind = small.load("systems", name).PRETRAINING
         if kind:
             other.path(kind, "").mkdir()
-            other.path(kind, "weights").write_bytes(as_it_is.path(kind, "weights").read_bytes())
+            other.path(kind, "weights").write_bytes(original.path(kind, "weights").read_bytes())
         other.train(name)
 
     pd.testing.assert_frame_equal(
-        trained_losses(as_it_is, name), trained_losses(other, name), check_exact=True
+        trained_losses(original, name), trained_losses(other, name), check_exact=True
     )
-    assert as_it_is.path(name, "history.csv").read_bytes() != other.path(name, "history.csv").read_bytes()
+    assert original.path(name, "history.csv").read_bytes() != other.path(name, "history.csv").read_bytes()
 
 
 # Missing modalities.
 
 
-def junk(x, how):
-    """Sequences of a modality that is missing: other lengths, and frames that are wild, or no numbers."""
+def junk(x, defect):
+    """Sequences with other lengths and random or NaN frames, in place of a missing modality."""
     n, size = len(x.lengths), x.frames.shape[1]
-    lengths = torch.arange(n) % 4 + (20 if how == "long" else 1)
+    lengths = torch.arange(n) % 4 + (20 if defect == "long" else 1)
     frames = 1e4 * torch.randn(int(lengths.sum()), size, generator=torch.Generator().manual_seed(3))
-    if how == "nan":
+    if defect == "nan":
         frames[:] = torch.nan
     return Sequences(frames, lengths.cumsum(0) - lengths, lengths)
 
 
 def logits(system, corpus, condition):
-    """Logits of the test utterances; None where the system does not predict from that input."""
+    """Logits of the test utterances; None if the system does not predict this condition."""
     predicted, _ = predict(system, corpus, "test", [condition], "float32")
     return predicted[condition].O if condition in predicted else None
 
 
-def without(corpus, condition, how="long"):
-    """The corpus with junk for what a condition misses."""
-    return corpus._replace(x={m: x if m in condition else junk(x, how) for m, x in corpus.x.items()})
+def without(corpus, condition, defect="long"):
+    """The corpus with junk for the modalities that a condition lacks."""
+    return corpus._replace(x={m: x if m in condition else junk(x, defect) for m, x in corpus.x.items()})
 
 
 def prepared(name, corpus):
-    """A system whose weights are all different from zero, and each from the others."""
+    """A system in evaluation mode with random, nonzero weights."""
     system = small.distinct(small.system(name)).eval()
     with torch.no_grad():
         system.precompute_targets(corpus.select(corpus.rows["train"]))
@@ -181,19 +181,18 @@ def prepared(name, corpus):
 
 
 @each_system
-@pytest.mark.parametrize("how", ["long", "short", "nan"])
-def test_no_bit_of_a_prediction_depends_on_what_is_missing(corpus, name, how):
-    """The six conditions one by one, of each system."""
+@pytest.mark.parametrize("defect", ["long", "short", "nan"])
+def test_a_missing_modality_changes_no_bit_of_a_prediction(corpus, name, defect):
     system = prepared(name, corpus)
 
     for condition in CONDITIONS:
         assert torch.equal(
-            logits(system, corpus, condition), logits(system, without(corpus, condition, how), condition)
+            logits(system, corpus, condition), logits(system, without(corpus, condition, defect), condition)
         ), condition
 
 
 @each_system
-def test_what_is_there_does_change_the_prediction(corpus, name):
+def test_an_available_modality_changes_the_prediction(corpus, name):
     system = prepared(name, corpus)
 
     for condition in CONDITIONS:
@@ -203,8 +202,8 @@ def test_what_is_there_does_change_the_prediction(corpus, name):
 
 
 @each_system
-def test_a_system_that_reads_one_modality_more_would_be_found(corpus, name, monkeypatch):
-    """It answers for each condition from another that has what the first misses."""
+def test_a_system_that_reads_a_missing_modality_is_detected(corpus, name, monkeypatch):
+    """It predicts each condition from another one that has a missing modality."""
     system = prepared(name, corpus)
     honest = system.predict
     cheats = {"a": "av", "v": "vt", "t": "at", "av": "vt", "at": "av", "vt": "at"}
@@ -221,11 +220,11 @@ def test_a_system_that_reads_one_modality_more_would_be_found(corpus, name, monk
 
 
 @each_system
-def test_the_full_input_reads_all_three(corpus, name):
+def test_the_full_input_reads_all_three_modalities(corpus, name):
     system = prepared(name, corpus)
-    whole = logits(system, corpus, FULL)
+    expected = logits(system, corpus, FULL)
 
     for m in "avt":
-        if whole is not None:
+        if expected is not None:
             other = corpus._replace(x={**corpus.x, m: junk(corpus.x[m], "long")})
-            assert not torch.equal(whole, logits(system, other, FULL))
+            assert not torch.equal(expected, logits(system, other, FULL))

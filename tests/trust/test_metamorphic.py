@@ -1,4 +1,4 @@
-"""What a change of the question must do to the answer, whatever the answer is."""
+"""Metamorphic tests: known effects of a change of the data on the result."""
 
 from copy import deepcopy
 
@@ -23,17 +23,17 @@ SETTINGS = loop.Settings(
 )
 ROOMY = {"hidden": 12, "dropout": 0.1, "text_dropout": 0.1, "lambda2": 1.0, "M": 2}
 SIGNAL = 0.9
-"""Length of a class mean in deviations of an utterance: one modality tells half of the utterances right."""
+"""Norm of a class mean in stds of an utterance; one modality alone classifies half of the utterances."""
 
 
 def means(m):
-    """A mean for each class in a modality, (4, SIZE): corners of a simplex, turned."""
+    """Class means of a modality, (4, SIZE): corners of a rotated simplex."""
     draw = torch.Generator().manual_seed(ord(m))
     return SIGNAL * 2**0.5 * torch.linalg.qr(torch.randn(SIZE, SIZE, generator=draw))[0]
 
 
-def told(seed, *, copied=False):
-    """Utterances whose modalities are independent, given the class; or whose v is a copy of their a."""
+def generated(seed, *, copied=False):
+    """A corpus whose modalities are independent given the class, or whose v is a copy of a."""
     draw = torch.Generator().manual_seed(seed)
     n = TRAINING + VALIDATION + TEST
     y = torch.randint(4, (n,), generator=draw)
@@ -48,102 +48,103 @@ def told(seed, *, copied=False):
         x["v"] = x["a"]
     ends = [0, TRAINING, TRAINING + VALIDATION, n]
     rows = {
-        role: torch.arange(first, behind)
-        for role, first, behind in zip(("train", "validation", "test"), ends, ends[1:], strict=False)
+        role: torch.arange(first, end)
+        for role, first, end in zip(("train", "validation", "test"), ends, ends[1:], strict=False)
     }
     return Corpus(x, y, rows, np.array([f"u{i}" for i in range(n)], object), CLASSES)
 
 
-def taught(name, corpus, seed):
-    """A system, after its pretraining."""
-    how = {"seed": seed, "precision": "float32", "on_epoch": lambda row: None}
+def trained(name, corpus, seed):
+    """Train a system, after its pretraining."""
+    options = {"seed": seed, "precision": "float32", "on_epoch": lambda row: None}
     kind, sizes = small.load("systems", name).PRETRAINING, corpus.sizes()
     encoders = None
     if kind:
-        before = small.pretraining(kind, seed, sizes, **ROOMY)
-        loop.fit(before, corpus, SETTINGS, **how)
-        encoders = before.encoders
+        pretraining = small.pretraining(kind, seed, sizes, **ROOMY)
+        loop.fit(pretraining, corpus, SETTINGS, **options)
+        encoders = pretraining.encoders
     system = small.system(name, seed, sizes, encoders=encoders, **ROOMY)
-    loop.fit(system, corpus, SETTINGS, **how)
+    loop.fit(system, corpus, SETTINGS, **options)
     return system
 
 
 def accuracy(system, corpus, condition):
-    """Share of test utterances that are right."""
+    """Accuracy on the test utterances."""
     predicted, _ = predict(system, corpus, "test", [condition], "float32")
     return (predicted[condition].O.argmax(1) == corpus.y[corpus.rows["test"]]).double().mean().item()
 
 
-# Labels that mean nothing.
+# Shuffled labels.
 
 
 def shuffled(corpus, seed):
-    """Labels in another order, over all roles."""
+    """Permute the labels over all roles."""
     order = torch.randperm(len(corpus.y), generator=torch.Generator().manual_seed(seed))
     return corpus._replace(y=corpus.y[order])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["if_mmin", "mmin", "late_fusion_per_condition"])
-def test_shuffled_labels_give_chance_and_true_ones_do_not(name):
-    """Chance is 1/4. Of 2000 test utterances, two seeds of 1000, it strays by 0.0097; 4 of that are 0.039.
+def test_shuffled_labels_give_chance_and_true_labels_do_not(name):
+    """Chance is 1/4. Over 2000 test utterances (two seeds) its std is 0.0097; the bound is four stds, 0.039.
 
-    The mean over conditions strays less than one condition does.
+    The mean over conditions has a smaller std than a single condition.
     """
     chance, true = [], []
     for seed in (0, 1):
-        corpus = told(seed)
-        system = taught(name, shuffled(corpus, seed), seed)
+        corpus = generated(seed)
+        system = trained(name, shuffled(corpus, seed), seed)
         chance += [accuracy(system, shuffled(corpus, seed), c) for c in CONDITIONS]
         if seed == 0:
-            system = taught(name, corpus, seed)
+            system = trained(name, corpus, seed)
             true += [accuracy(system, corpus, c) for c in CONDITIONS]
 
     assert abs(np.mean(chance) - 0.25) < 0.039
     assert np.mean(true) > 0.4
 
 
-# A modality twice.
+# A duplicated modality.
 
 
-def best(corpus, m):
-    """Accuracy of the best rule there is for one modality: the nearest class mean.
+def best_accuracy(corpus, m):
+    """Accuracy of the Bayes-optimal rule for one modality: the nearest class mean.
 
-    Classes are equally likely, and the mean of an utterance's frames is all that they say of its class: it is
-    normal about the class mean, alike in all directions.
+    Classes are equally likely, and the mean of an utterance's frames is a sufficient statistic with an
+    isotropic normal distribution around the class mean.
     """
     x = corpus.x[m].select(corpus.rows["test"])
-    at = torch.stack(
+    frame_means = torch.stack(
         [x.frames[o : o + n].mean(0) for o, n in zip(x.start.tolist(), x.lengths.tolist(), strict=True)]
     )
-    return (torch.cdist(at, means(m)).argmin(1) == corpus.y[corpus.rows["test"]]).double().mean().item()
+    predicted = torch.cdist(frame_means, means(m)).argmin(1)
+    return (predicted == corpus.y[corpus.rows["test"]]).double().mean().item()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["late_fusion_per_condition", "if_mmin"])
-def test_a_modality_twice_tells_no_more_than_once(name):
-    """With v a copy of a, nothing that reads {a, v} is right more often than the best rule for a.
+def test_a_duplicated_modality_adds_no_information(name):
+    """With v a copy of a, no system that reads {a, v} is more accurate than the best rule for a.
 
-    But by luck: the difference of two shares of 2000 utterances, of which both call most alike, say two
-    thirds, strays by at most sqrt(1 / 3 / 2000) = 0.013; 3 of that are 0.039. Where v is another modality,
-    {a, v} does better than that.
+    The bound allows for chance: if two classifiers agree on two thirds of 2000 utterances, their difference
+    in accuracy has a std of at most sqrt(1 / 3 / 2000) = 0.013; three stds are 0.039. With an independent v,
+    {a, v} exceeds this bound.
     """
-    copied, apart = [], []
+    copied, independent = [], []
     for seed in (0, 1):
-        for gains, corpus in ((copied, told(seed, copied=True)), (apart, told(seed))):
-            gains.append(accuracy(taught(name, corpus, seed), corpus, "av") - best(corpus, "a"))
+        for gains, corpus in ((copied, generated(seed, copied=True)), (independent, generated(seed))):
+            gains.append(accuracy(trained(name, corpus, seed), corpus, "av") - best_accuracy(corpus, "a"))
 
-    assert np.mean(copied) < 0.039 < np.mean(apart)
+    assert np.mean(copied) < 0.039 < np.mean(independent)
 
 
-# Classes in another order.
+# Permuted classes.
 
 ORDER = torch.tensor([2, 0, 3, 1])
 """Class k becomes class ORDER[k]."""
 
 
-def reordered(network):
-    """The network with its classes in another order."""
+def with_permuted_classes(network):
+    """Copy the network with its classes permuted."""
     other = deepcopy(network)
     with torch.no_grad():
         for old, new in zip(network.modules(), other.modules(), strict=True):
@@ -153,70 +154,67 @@ def reordered(network):
 
 
 @pytest.mark.parametrize("name", small.ALL)
-def test_logits_follow_the_order_of_classes_to_the_last_bit(corpus, name):
-    """And with them the predictions of every condition, as evaluate lays them out."""
+def test_logits_follow_a_permutation_of_the_classes_exactly(corpus, name):
+    """So do the predictions of every condition, in the table that evaluate writes."""
     network = small.distinct(small.network(name), scale=1.0)
     with torch.no_grad():
         network.precompute_targets(corpus.select(corpus.rows["train"]))
     other = corpus._replace(y=ORDER[corpus.y], classes=[corpus.classes[k] for k in ORDER.argsort()])
 
     tables = []
-    for of, on in ((network, corpus), (reordered(network), other)):
-        predicted, _ = predict(of, on, "test", (*CONDITIONS, FULL), "float32")
-        tables.append(tabulation.tables(predicted, on, "test")[0])
+    for system, data in ((network, corpus), (with_permuted_classes(network), other)):
+        predicted, _ = predict(system, data, "test", (*CONDITIONS, FULL), "float32")
+        tables.append(tabulation.tables(predicted, data, "test")[0])
 
-    same, moved = tables
+    original, permuted = tables
     for column in ("label", "predicted"):
-        assert (moved[column] == ORDER.numpy()[same[column]]).all()
-    pd.testing.assert_frame_equal(
-        moved.filter(like="logit_")[same.filter(like="logit_").columns],
-        same.filter(like="logit_"),
-        check_exact=True,
-    )
-    assert (moved.filter(like="logit_").to_numpy() != same.filter(like="logit_").to_numpy()).any()
+        assert (permuted[column] == ORDER.numpy()[original[column]]).all()
+    before, after = (table.filter(like="logit_") for table in tables)
+    pd.testing.assert_frame_equal(after[before.columns], before, check_exact=True)
+    assert (after.to_numpy() != before.to_numpy()).any()
 
 
 @pytest.mark.parametrize("name", small.ALL)
-def test_a_training_follows_the_order_of_classes(corpus, name):
-    """Float64, five steps. At the first, losses without classes are the same to the last bit."""
-    corpus = corpus._replace(x={m: of._replace(frames=of.frames.double()) for m, of in corpus.x.items()})
+def test_training_follows_a_permutation_of_the_classes(corpus, name):
+    """Five steps in float64. At the first step, losses without classes are bitwise equal."""
+    corpus = corpus._replace(x={m: x._replace(frames=x.frames.double()) for m, x in corpus.x.items()})
     network = small.distinct(small.network(name).double())
-    pair = [(network, corpus), (reordered(network), corpus._replace(y=ORDER[corpus.y]))]
+    pair = [(network, corpus), (with_permuted_classes(network), corpus._replace(y=ORDER[corpus.y]))]
     rows = corpus.rows["train"]
     masks = draw_masks(len(rows), torch.Generator().manual_seed(1))
 
     losses = []
-    for of, on in pair:
+    for system, data in pair:
         torch.manual_seed(0)
-        batch = small.batch_of(of, on, rows, masks)
-        optimiser, told = loop.adam(of, SETTINGS), []
+        batch = small.batch_of(system, data, rows, masks)
+        optimiser, steps = loop.adam(system, SETTINGS), []
         for _ in range(5):
-            told.append(of.training_losses(batch))
-            loop.step(of, told[-1]["L"], optimiser, 1.0)
-        losses.append(told)
+            steps.append(system.training_losses(batch))
+            loop.step(system, steps[-1]["L"], optimiser, 1.0)
+        losses.append(steps)
 
     for name in set(losses[0][0]) - {"L", "L_cls"}:
         assert torch.equal(losses[0][0][name], losses[1][0][name])
     for before, after in zip(*losses, strict=True):
         torch.testing.assert_close(after, before, rtol=1e-9, atol=1e-9)
-    expected = reordered(network).state_dict()
+    expected = with_permuted_classes(network).state_dict()
     for name, x in pair[1][0].state_dict().items():
         torch.testing.assert_close(x, expected[name], rtol=1e-6, atol=1e-9)
 
 
-def test_a_network_whose_classes_have_another_order_than_its_labels_would_be_found(corpus):
+def test_permuting_only_the_network_s_classes_changes_the_loss(corpus):
     network = small.distinct(small.network("if_mmin"), scale=1.0)
     batch = small.batch_of(network, corpus, torch.arange(12), draw_masks(12, torch.Generator()))
 
     network.eval()
     with torch.no_grad():
-        L, other = network.training_losses(batch)["L_cls"], reordered(network).training_losses(batch)["L_cls"]
+        L, other = (n.training_losses(batch)["L_cls"] for n in (network, with_permuted_classes(network)))
 
     assert abs(L - other) > 1e-3
 
 
-def test_tables_follow_the_order_of_classes():
-    """WA to the last bit; UA but for the order of its sum; counts and recalls class by class."""
+def test_tables_follow_a_permutation_of_the_classes():
+    """WA exactly, UA up to its summation order, counts and recalls class by class."""
     draw, order = np.random.default_rng(0), ORDER.numpy()
     runs = {
         ("x", fold, 0): pd.DataFrame(
@@ -228,17 +226,17 @@ def test_tables_follow_the_order_of_classes():
         )
         for fold in (1, 2)
     }
-    moved = {
+    permuted = {
         key: table.assign(label=order[table["label"]], predicted=order[table["predicted"]])
         for key, table in runs.items()
     }
     names = [CLASSES[k] for k in order.argsort()]
 
-    same, other = table1.scores(runs, 4), table1.scores(moved, 4)
-    assert (same["wa"] == other["wa"]).all()
-    np.testing.assert_allclose(other["ua"], same["ua"], rtol=0, atol=1e-15)
+    original, reordered = table1.scores(runs, 4), table1.scores(permuted, 4)
+    assert (original["wa"] == reordered["wa"]).all()
+    np.testing.assert_allclose(reordered["ua"], original["ua"], rtol=0, atol=1e-15)
     for table in (table1.confusions, table1.recalls):
-        before, after = table(runs, CLASSES), table(moved, names)
+        before, after = table(runs, CLASSES), table(permuted, names)
         keys = [c for c in before if c in ("system", "condition", "actual", "predicted", "class")]
         pd.testing.assert_frame_equal(
             before.sort_values(keys, ignore_index=True),

@@ -1,4 +1,4 @@
-"""A file is used for its own system, fold and seed alone, and each fold and seed has streams of its own."""
+"""Files are used only for their own system, fold and seed; random streams differ between folds."""
 
 import shutil
 
@@ -15,9 +15,9 @@ ABLATIONS = {"if_mmin_no_inv": "if_mmin", "if_mmin_no_cascade": "if_mmin", "mmin
 
 @pytest.fixture
 def both_folds(stages, pack_of, monkeypatch):
-    """Give a function that makes something in folds 1 and 2, which train on the same speakers."""
+    """Return a function that trains in folds 1 and 2, which have the same training speakers."""
 
-    def made(name, seed=0):
+    def train_both(name, seed=0):
         monkeypatch.setattr(conftest, "SEED", seed)
         run = stages(f"{name}-{seed}").corpus(pack_of())
         params = yaml.safe_load((run.folder / "params.yaml").read_text("utf-8"))
@@ -34,7 +34,7 @@ def both_folds(stages, pack_of, monkeypatch):
             run.path(name, "history.csv").rename(run.path(name, f"{fold}.csv"))
         return run
 
-    return made
+    return train_both
 
 
 def losses(run, name, fold):
@@ -42,14 +42,14 @@ def losses(run, name, fold):
 
 
 @pytest.mark.parametrize("name", ["invariant", "fusion", "late_fusion_floor", "mctn"])
-def test_two_folds_of_a_session_are_two_trainings(both_folds, name):
-    """They train on the same utterances: equal streams would make every loss equal."""
+def test_two_folds_of_a_session_have_different_random_streams(both_folds, name):
+    """They train on the same utterances, so equal streams would give equal losses."""
     run = both_folds(name)
 
     assert losses(run, name, 1) != losses(run, name, 2)
 
 
-def test_all_systems_of_a_fold_and_seed_draw_the_same_masks_and_order(stages, pack_of, monkeypatch):
+def test_all_systems_of_a_fold_and_seed_use_the_same_masks_and_order(stages, pack_of, monkeypatch):
     drawn = {}
 
     def recorded(draw, kind):
@@ -73,12 +73,12 @@ def test_all_systems_of_a_fold_and_seed_draw_the_same_masks_and_order(stages, pa
     for system in small.SYSTEMS:
         for kind in ("masks", "order"):
             expected = [x for epoch in drawn["if_mmin", kind] for x in epoch]
-            found = [x for epoch in drawn[system, kind] for x in epoch]
-            assert all(map(torch.equal, found, expected)), (system, kind)
+            actual = [x for epoch in drawn[system, kind] for x in epoch]
+            assert all(torch.equal(a, b) for a, b in zip(actual, expected, strict=True)), (system, kind)
 
 
 @pytest.mark.parametrize("ablation", ABLATIONS)
-def test_a_model_is_not_scored_under_another_systems_name_though_its_weights_fit(stages, pack_of, ablation):
+def test_a_model_with_fitting_weights_is_refused_under_another_name(stages, pack_of, ablation):
     run = stages().corpus(pack_of()).make(ABLATIONS[ablation])
     run.path(ablation, "").mkdir()
     shutil.copy(run.path(ABLATIONS[ablation], "weights"), run.path(ablation, "weights"))
@@ -92,7 +92,7 @@ def test_a_model_is_not_scored_under_another_systems_name_though_its_weights_fit
 
 @pytest.mark.parametrize(("fact", "value"), [("fold", 2), ("seed", 7), ("kind", "invariant")])
 def test_encoders_and_models_of_another_fold_kind_or_seed_are_refused(stages, pack_of, fact, value):
-    """Those of another fold have been trained on this fold's test speaker, or on the validation of it."""
+    """A model of another fold was trained on this fold's test or validation speaker."""
     run = stages().corpus(pack_of()).make("mmin")
     for name, use in (("fusion", run.train), ("mmin", run.evaluate)):
         tensors, header = weights.read(run.path(name, "weights"))
@@ -103,7 +103,7 @@ def test_encoders_and_models_of_another_fold_kind_or_seed_are_refused(stages, pa
             use("mmin")
 
 
-def test_predictions_and_gaps_of_another_run_are_refused_by_name(stages, pack_of, tmp_path):
+def test_predictions_of_another_system_are_refused_by_robustness(stages, pack_of, tmp_path):
     run = stages().corpus(pack_of()).make("mmin")
     run.evaluate("mmin")
     params = yaml.safe_load((run.folder / "params.yaml").read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""Features of any size: a training learns or stops at once, and says what blew up."""
+"""Features of any scale: training learns, or stops at once and names the loss that diverged."""
 
 import re
 
@@ -20,29 +20,29 @@ SETTINGS = loop.Settings(
     on_collapse="warn",
     threads=1,
 )
-SENTENCE = re.compile(r"(L(_\w+)? is (nan|inf|-inf)(, )?)+ in epoch 1, step 1; expected a finite loss\. .*\.")
+MESSAGE = re.compile(r"(L(_\w+)? is (nan|inf|-inf)(, )?)+ in epoch 1, step 1; expected a finite loss\. .*\.")
 
 WITH_DISTANCE = ("if_mmin", "if_mmin_no_cascade", "if_mmin_no_inv", "mmin", "mmin_no_cycle")
-"""Systems that compare features with those of a teacher."""
+"""Systems with a distance loss to teacher features."""
 
 
 def scaled(corpus, scale):
-    """The corpus with all frames of all modalities times a number."""
-    x = {m: of._replace(frames=of.frames * scale) for m, of in corpus.x.items()}
+    """The corpus with all frames multiplied by a factor."""
+    x = {m: x._replace(frames=x.frames * scale) for m, x in corpus.x.items()}
     return corpus._replace(x=x)
 
 
 def fitted(name, corpus, **changes):
     system = small.network(name, **changes)
-    how = {"seed": 0, "precision": "float32", "on_epoch": lambda row: None}
-    return system, loop.fit(system, corpus, SETTINGS, **how).history
+    options = {"seed": 0, "precision": "float32", "on_epoch": lambda row: None}
+    return system, loop.fit(system, corpus, SETTINGS, **options).history
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-6, 1e-3, 1, 1e2, 1e4])
 @pytest.mark.parametrize("name", small.ALL)
-def test_features_of_this_size_train(corpus, name, scale):
-    """The loss falls from its first epoch on; of tiny features, where there is nothing to see, it stays."""
+def test_every_system_trains_on_features_of_scale_1e_6_to_1e4(corpus, name, scale):
+    """The loss falls after the first epoch; tiny features carry no signal, and it only must not rise."""
     corpus = scaled(corpus, scale)
     system, history = fitted(name, corpus)
 
@@ -54,26 +54,26 @@ def test_features_of_this_size_train(corpus, name, scale):
 
 
 @pytest.mark.parametrize("name", WITH_DISTANCE)
-def test_features_beyond_all_measure_stop_at_the_first_step_with_one_sentence(corpus, name):
-    """The square of their distance is infinite."""
+def test_huge_features_stop_training_at_the_first_step(corpus, name):
+    """Their squared distance is infinite, and the error message is one line."""
     with pytest.raises(TrainingError) as stopped:
         fitted(name, scaled(corpus, 1e25))
 
-    assert SENTENCE.fullmatch(str(stopped.value))
+    assert MESSAGE.fullmatch(str(stopped.value))
 
 
 @pytest.mark.parametrize("name", sorted({*small.ALL} - {*WITH_DISTANCE}))
-def test_without_a_distance_between_features_even_these_leave_finite_numbers(corpus, name):
+def test_without_a_distance_loss_huge_features_stay_finite(corpus, name):
     system, history = fitted(name, scaled(corpus, 1e25))
 
     assert np.isfinite(history.to_numpy()).all()
     assert all(x.isfinite().all() for x in system.state_dict().values())
 
 
-def test_moments_of_unbounded_features_name_the_loss_that_blew_up(corpus):
-    """Fifth powers of 1e8, squared, are beyond float32: L_cmd, which L holds, and not L_cls."""
+def test_diverging_moments_are_named_in_the_error(corpus):
+    """Squared fifth powers of 1e8 overflow float32, so L_cmd and L diverge but L_cls does not."""
     with pytest.raises(TrainingError) as stopped:
         fitted("invariant", scaled(corpus, 1e8), invariance_activation="leaky_relu")
 
-    assert SENTENCE.fullmatch(str(stopped.value))
+    assert MESSAGE.fullmatch(str(stopped.value))
     assert re.match(r"L is (nan|inf), L_cmd is (nan|inf) in epoch 1, step 1;", str(stopped.value))

@@ -50,7 +50,7 @@ def test_an_ensemble_averages_the_probabilities_of_its_models(folder):
     assert both == pytest.approx({name: (single[0][name] + single[1][name]) / 2 for name in both})
 
 
-def test_arrays_and_the_same_frames_in_a_pack_give_the_same_numbers(folder, tmp_path):
+def test_arrays_and_a_pack_of_the_same_frames_give_the_same_prediction(folder, tmp_path):
     x = {m: frames(m) for m in "avt"}
     for m, name in FILES.items():
         (tmp_path / "pack" / name).parent.mkdir(parents=True)
@@ -88,12 +88,12 @@ def test_a_condition_can_be_chosen(folder):
         ({"a": np.full((3, SIZES["a"]), np.nan)}, "frames of a hold a number that is not finite"),
     ],
 )
-def test_frames_that_cannot_be_read_are_named(folder, x, message):
+def test_unusable_frames_are_refused(folder, x, message):
     with pytest.raises(UserError, match=message):
         ifmmin.load(folder).predict(x)
 
 
-def test_loading_and_predicting_leave_the_settings_of_torch_alone(folder):
+def test_loading_and_predicting_do_not_change_the_settings_of_torch(folder):
     before = torch.get_deterministic_debug_mode(), torch.get_rng_state()
 
     ifmmin.load(folder).predict({"a": frames("a")})
@@ -102,7 +102,7 @@ def test_loading_and_predicting_leave_the_settings_of_torch_alone(folder):
     assert torch.equal(torch.get_rng_state(), before[1])
 
 
-def test_a_folder_without_a_model_is_named(tmp_path):
+def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"holds no model; expected \.safetensors files"):
         ifmmin.load(tmp_path)
 

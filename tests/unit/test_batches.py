@@ -1,4 +1,4 @@
-"""From features and a fold to sequences, masks and batches."""
+"""Sequences, masks and batches from features and a fold."""
 
 from itertools import pairwise
 
@@ -17,11 +17,11 @@ def generator(seed=0):
 
 
 def conditions(masks):
-    return ["".join(m for m, there in zip("avt", row, strict=True) if there) for row in masks.tolist()]
+    return ["".join(m for m, kept in zip("avt", row, strict=True) if kept) for row in masks.tolist()]
 
 
 def test_masks_are_uniform_over_the_six_conditions():
-    """Chi-square with 5 degrees of freedom; by chance it fails once in ten million draws."""
+    """Chi-square test, 5 degrees of freedom; by chance it fails once in ten million draws."""
     drawn = conditions(batches.draw_masks(12_000, generator()))
 
     counts = [drawn.count(condition) for condition in CONDITIONS]
@@ -29,7 +29,7 @@ def test_masks_are_uniform_over_the_six_conditions():
     assert stats.chisquare(counts).pvalue > 1e-7
 
 
-def test_masks_of_neighbours_are_independent():
+def test_masks_of_consecutive_utterances_are_independent():
     """All 36 ordered pairs of conditions are equally likely."""
     drawn = conditions(batches.draw_masks(36_001, generator(1)))
 
@@ -38,13 +38,13 @@ def test_masks_of_neighbours_are_independent():
     assert stats.chisquare(pairs).pvalue > 1e-7
 
 
-def test_full_and_empty_input_are_never_drawn():
+def test_full_and_empty_masks_are_never_drawn():
     available = batches.draw_masks(12_000, generator(2)).sum(1)
 
     assert set(available.tolist()) == {1, 2}
 
 
-def test_masks_come_from_the_generator_alone():
+def test_masks_depend_only_on_the_generator():
     first = batches.draw_masks(50, generator(3))
     torch.manual_seed(99)
 
@@ -59,8 +59,7 @@ def test_batches_cover_each_position_once(n, size):
     assert all(len(batch) == size for batch in drawn[:-1])
 
 
-def test_a_last_batch_of_one_is_left_out_where_two_are_needed():
-    """Ten in threes: 3, 3, 3 and a last one of 1."""
+def test_a_last_batch_of_one_is_dropped_if_two_are_required():
     assert [len(b) for b in batches.draw_batches(10, 3, 1, generator())] == [3, 3, 3, 1]
     assert [len(b) for b in batches.draw_batches(10, 3, 2, generator())] == [3, 3, 3]
     assert [len(b) for b in batches.draw_batches(11, 3, 2, generator())] == [3, 3, 3, 2]
@@ -74,7 +73,7 @@ def test_the_order_of_positions_does_not_depend_on_the_batch_size():
 
 @pytest.fixture
 def fold():
-    """Three utterances of which the fold knows two; a has frames 1 3 | 5 | 7, two features."""
+    """Three utterances, two of them in the fold; the frames of a are 1 3 | 5 | 7, with two features."""
     index = pd.DataFrame({"utterance_id": ["x", "y", "z"], "label": [2, 0, 1]})
     for m in "avt":
         index[f"{m}_offset"], index[f"{m}_length"] = [0, 2, 3], [2, 1, 1]
@@ -85,7 +84,7 @@ def fold():
 
 
 def test_acoustic_frames_are_scaled_and_others_are_not(fold):
-    """(1, 3, 5, 7 - 1) / 2 and (1, 3, 5, 7 - 3) / 1."""
+    """The means of the scaling are 1 and 3, its standard deviations 2 and 1."""
     corpus = batches.corpus(*fold, torch.device("cpu"))
 
     torch.testing.assert_close(
@@ -95,13 +94,13 @@ def test_acoustic_frames_are_scaled_and_others_are_not(fold):
         torch.testing.assert_close(corpus.x[m].frames, torch.from_numpy(fold[1][m]), rtol=0, atol=0)
 
 
-def test_scaling_leaves_the_features_as_they_are(fold):
+def test_scaling_does_not_modify_the_features_in_place(fold):
     batches.corpus(*fold, torch.device("cpu"))
 
     np.testing.assert_array_equal(fold[1]["a"][:, 0], [1, 3, 5, 7])
 
 
-def test_rows_of_a_role_are_positions_in_the_index_and_others_have_none(fold):
+def test_rows_of_a_role_are_positions_in_the_index(fold):
     corpus = batches.corpus(*fold, torch.device("cpu"))
 
     assert {role: rows.tolist() for role, rows in corpus.rows.items()} == {
@@ -115,7 +114,7 @@ def test_rows_of_a_role_are_positions_in_the_index_and_others_have_none(fold):
     assert corpus.classes == ["p", "q", "r"]
 
 
-def test_selected_sequences_are_those_of_the_rows_in_their_order(fold):
+def test_select_returns_the_sequences_in_the_order_of_the_rows(fold):
     corpus = batches.corpus(*fold, torch.device("cpu"))
 
     chosen = corpus.select(torch.tensor([2, 0]))["v"]

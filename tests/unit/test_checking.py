@@ -1,4 +1,4 @@
-"""The check before an export: what it tries, and what it refuses."""
+"""The check that an exported graph agrees with its system."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from models import STARTS, header, model
 
 
 def corpus(n=100, longest=20):
-    """Index and frames of n utterances; each frame holds its utterance's number."""
+    """Index and frames of n utterances; frames of utterance k are k / n plus noise."""
     draw, index, frames = np.random.default_rng(0), {}, {}
     for m, size in SIZES.items():
         lengths = draw.integers(10, longest, n)
@@ -21,7 +21,7 @@ def corpus(n=100, longest=20):
     return pd.DataFrame(index), frames
 
 
-def test_utterances_come_from_all_over_the_corpus_and_the_first_are_cut():
+def test_utterances_span_the_corpus_and_the_first_eight_are_cut_short():
     index, frames = corpus()
 
     taken = checking.utterances(index, frames, SIZES)
@@ -34,44 +34,53 @@ def test_utterances_come_from_all_over_the_corpus_and_the_first_are_cut():
         np.testing.assert_array_equal(taken[m][-1], frames[m][index[f"{m}_offset"].iloc[-1] :])
 
 
-def test_a_corpus_of_other_sizes_is_refused():
+def test_a_corpus_with_other_feature_sizes_is_refused():
     index, frames = corpus()
 
-    with pytest.raises(UserError, match=r"sizes are .*'v': 4.*; expected .*'v': 9.*Name the features"):
+    with pytest.raises(UserError, match=r"sizes are .*'v': 4.*; expected .*'v': 9.*Pass the features"):
         checking.utterances(index, frames, {**SIZES, "v": 9})
 
 
 @pytest.mark.parametrize("name", STARTS)
-def test_a_graph_of_other_weights_is_refused_and_its_own_is_not(name):
-    """Of the other weights one number alone differs, by a thousandth: the bias of one class."""
-    given, raw = export_settings.given(header(name)), checking.utterances(*corpus(), SIZES)
-    onnx = graph.traced(model(name), sizes=SIZES, **given)
+def test_only_a_graph_with_other_weights_is_refused(name):
+    """The other weights differ by 0.001, in the bias of one class."""
+    settings, raw = (
+        export_settings.scaling_and_temperatures(header(name)),
+        checking.utterances(*corpus(), SIZES),
+    )
+    onnx = graph.traced(model(name), sizes=SIZES, **settings)
     other = model(name)
     dict(other.named_parameters())[
         f"{'members.t.' if hasattr(other, 'members') else ''}classifier.out.bias"
     ].data[2] += 1e-3
 
-    assert 0 < checking.largest_difference(onnx, model(name), raw, **given) < checking.ALLOWED
+    assert 0 < checking.largest_difference(onnx, model(name), raw, **settings) < checking.ALLOWED
     with pytest.raises(
         UserError, match=r"differs from the system by \d\.\de-0[345]; expected at most 1\.\de-05"
     ):
-        checking.largest_difference(onnx, other, raw, **given)
+        checking.largest_difference(onnx, other, raw, **settings)
 
 
-def test_a_graph_of_another_temperature_is_refused():
-    given, raw = export_settings.given(header("mctn")), checking.utterances(*corpus(), SIZES)
-    onnx = graph.traced(model("mctn"), sizes=SIZES, **given)
-    given["temperatures"] = {**given["temperatures"], "vt": 1.01 * given["temperatures"]["vt"]}
+def test_a_graph_with_another_temperature_is_refused():
+    settings, raw = (
+        export_settings.scaling_and_temperatures(header("mctn")),
+        checking.utterances(*corpus(), SIZES),
+    )
+    onnx = graph.traced(model("mctn"), sizes=SIZES, **settings)
+    settings["temperatures"] = {**settings["temperatures"], "vt": 1.01 * settings["temperatures"]["vt"]}
 
     with pytest.raises(UserError, match="differs from the system"):
-        checking.largest_difference(onnx, model("mctn"), raw, **given)
+        checking.largest_difference(onnx, model("mctn"), raw, **settings)
 
 
-def test_a_graph_that_says_nan_is_refused():
-    """It was made without the temperature of a condition that it is asked for."""
-    given, raw = export_settings.given(header("mctn")), checking.utterances(*corpus(), SIZES)
-    fewer = {c: x for c, x in given["temperatures"].items() if c != "a"}
-    onnx = graph.traced(model("mctn"), sizes=SIZES, scaling=given["scaling"], temperatures=fewer)
+def test_a_graph_that_returns_nan_is_refused():
+    """The graph has no temperature for condition a."""
+    settings, raw = (
+        export_settings.scaling_and_temperatures(header("mctn")),
+        checking.utterances(*corpus(), SIZES),
+    )
+    fewer = {c: x for c, x in settings["temperatures"].items() if c != "a"}
+    onnx = graph.traced(model("mctn"), sizes=SIZES, scaling=settings["scaling"], temperatures=fewer)
 
     with pytest.raises(UserError, match="by nan; expected"):
-        checking.largest_difference(onnx, model("mctn"), raw, **given)
+        checking.largest_difference(onnx, model("mctn"), raw, **settings)

@@ -1,4 +1,4 @@
-"""Which workers there are, and what a wrong answer to that question says."""
+"""Workers of a parallel run, and errors in their settings."""
 
 import gc
 from functools import partial
@@ -20,7 +20,7 @@ from ifmmin.parallel.supervising import Job
         ("cpu", "0,1", []),
     ],
 )
-def test_the_gpus_are_those_that_are_visible(monkeypatch, device, visible, expected):
+def test_the_gpus_are_the_visible_devices(monkeypatch, device, visible, expected):
     if device:
         monkeypatch.setenv("IFMMIN_DEVICE", device)
     else:
@@ -36,17 +36,19 @@ def refused(address=None, file=None):
     return str(raised.value)
 
 
-def test_a_scheduler_that_is_not_there_is_one_sentence(monkeypatch):
+def test_an_unreachable_scheduler_gives_a_one_line_error(monkeypatch):
     monkeypatch.setitem(clusters.SETTINGS, "distributed.comm.timeouts.connect", "0.3s")
 
-    said = refused("tcp://127.0.0.1:1")
+    message = refused("tcp://127.0.0.1:1")
 
-    assert said.startswith("no Dask scheduler answers at tcp://127.0.0.1:1 (")
-    assert said.endswith("; expected one. Start it (`dask scheduler`), or correct the address.")
-    assert "\n" not in said
+    assert message.startswith("no Dask scheduler answers at tcp://127.0.0.1:1 (")
+    assert message.endswith(
+        "; expected a running scheduler. Start one (`dask scheduler`), or correct the address."
+    )
+    assert "\n" not in message
 
 
-def test_a_scheduler_file_that_is_not_there_is_one_sentence(tmp_path):
+def test_a_missing_scheduler_file_gives_a_one_line_error(tmp_path):
     path = tmp_path / "nowhere.json"
 
     assert refused(file=path) == (
@@ -57,30 +59,30 @@ def test_a_scheduler_file_that_is_not_there_is_one_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("- a\n", "is no mapping"),
+        ("- a\n", "is not a mapping"),
         ("a: [\n", "not readable as YAML"),
         ("kores: 3\nmemory: 1GB\n", "kores"),
         ("queue: main\n", "memory"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_slurm_file_that_cannot_be_used_is_one_sentence(tmp_path, text, fault):
-    """What dask_jobqueue leaves half built is collected here, not in other tests."""
+def test_an_unusable_slurm_file_gives_a_one_line_error(tmp_path, text, fault):
+    """Half-built objects of dask_jobqueue are garbage-collected here, not in other tests."""
     path = tmp_path / "slurm.yaml"
     path.write_text(text)
 
     with pytest.raises(UserError, match=fault) as raised, clusters.slurm(path, 1, tmp_path):
         pass
 
-    said = str(raised.value)
+    message = str(raised.value)
     del raised
     gc.collect()
-    assert "\n" not in said
-    assert str(path) in said
+    assert "\n" not in message
+    assert str(path) in message
 
 
 def gpu_job(folder, name, seconds=1.0):
-    """A job that writes when it began and ended, and which GPU it sees."""
+    """A job that writes its start, the GPU it sees, and its end."""
     command = (
         f"date +%s.%N > {name}; echo $CUDA_VISIBLE_DEVICES >> {name}; sleep {seconds}; date +%s.%N >> {name}"
     )
@@ -90,8 +92,8 @@ def gpu_job(folder, name, seconds=1.0):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("per_gpu", "at_once"), [(1, False), (2, True)])
-def test_as_many_trainings_share_a_gpu_as_are_asked_for(monkeypatch, tmp_path, per_gpu, at_once):
-    """Two workers of a machine with one GPU, number 7, and two trainings."""
+def test_a_gpu_runs_as_many_trainings_at_once_as_requested(monkeypatch, tmp_path, per_gpu, at_once):
+    """Two workers on a machine with one GPU, number 7, and two training runs."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
     monkeypatch.delenv("IFMMIN_DEVICE", raising=False)
     ended = []

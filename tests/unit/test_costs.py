@@ -1,4 +1,4 @@
-"""Where the time went."""
+"""Seconds and memory of each stage."""
 
 import pandas as pd
 import pytest
@@ -9,7 +9,7 @@ COLUMNS = ["stage", "seconds", "peak_rss_bytes", "processor", "device", "precisi
 
 
 def test_seconds_of_a_stage_and_system_are_summed_over_folds_and_seeds():
-    """10 + 30 of 50 seconds; the record of a command is no stage's."""
+    """10 + 30 of 50 seconds; the record of a command (run) is not counted."""
     records = pd.DataFrame(
         [
             ("ingest", 2.0, 5, "P", "-", "-"),
@@ -36,8 +36,8 @@ def test_without_records_there_are_no_costs():
     assert costs.summed(pd.DataFrame(columns=COLUMNS), ["ingest"]).empty
 
 
-def test_of_the_record_of_a_command_alone_there_are_no_costs():
-    """As after `run.py --dry` in a fresh clone."""
+def test_the_record_of_a_command_alone_gives_no_costs():
+    """As after `ifmmin run --dry` in a fresh clone."""
     records = pd.DataFrame([("run", 1.0, 1, "P", "-", "-")], columns=COLUMNS)
 
     assert costs.summed(records, ["ingest"]).empty

@@ -1,4 +1,4 @@
-"""The order of a parallel run, on a workspace and workers made of lists."""
+"""Scheduling of a parallel run, with a fake workspace and fake workers."""
 
 import pytest
 
@@ -16,44 +16,44 @@ PLAN = {
 
 
 class Workspace:
-    """Stages that have to run but for those said otherwise; writes down what it is asked."""
+    """A workspace in which all stages must run, except those with a given fate."""
 
-    def __init__(self, how=None, held=0):
-        self.how, self.holds = how or {}, held
+    def __init__(self, fates=None, held=0):
+        self.fates, self.held = fates or {}, held
         self.finished, self.lock, self.open = [], [], set()
 
     def plan(self, targets):
         return {name: set(needs) for name, needs in PLAN.items()}
 
     def prepare(self, name):
-        assert PLAN[name] <= {*self.finished, *self.how}, f"{name} before what it needs"
-        if name == "train@a-1-0" and self.holds:
-            self.holds -= 1
+        assert PLAN[name] <= {*self.finished, *self.fates}, f"{name} starts before its dependencies"
+        if name == "train@a-1-0" and self.held:
+            self.held -= 1
             return "held"
-        if name in self.how:
-            return self.how[name]
+        if name in self.fates:
+            return self.fates[name]
         self.open.add(name)
         return Job(name, [], "", {}, "", "", "", gpu=False)
 
-    def finish(self, name, *, good):
+    def finish(self, name, *, succeeded):
         self.open.discard(name)
-        if good:
+        if succeeded:
             self.finished.append(name)
-        return good
+        return succeeded
 
     def write_lock(self):
         self.lock = list(self.finished)
 
 
 class Workers:
-    """Workers that end stages in the order of their start, with the statuses that they are given."""
+    """Workers that end stages in the order of their start, with the given statuses."""
 
     def __init__(self, threads=2, statuses=None):
         self._threads = iter([*([0] * (threads == 0)), *[threads or 1] * 1000])
-        self.statuses = {name: list(given) for name, given in (statuses or {}).items()}
+        self.statuses = {name: list(values) for name, values in (statuses or {}).items()}
         self.started, self.running, self.most, self.stopped = [], [], 0, False
 
-    def threads(self):
+    def capacity(self):
         return next(self._threads)
 
     def submit(self, job):
@@ -75,16 +75,16 @@ class Workers:
 
 class Watcher:
     def __init__(self):
-        self.told, self.said = [], []
+        self.reports, self.messages = [], []
 
     def say(self, text):
-        self.said.append(text)
+        self.messages.append(text)
 
-    def tell(self, fate, name, seconds, done):
-        self.told.append((fate, name))
+    def report_outcome(self, fate, name, seconds, done):
+        self.reports.append((fate, name))
 
     def show(self, driver):
-        assert driver.left() >= 0
+        assert driver.seconds_left() >= 0
 
 
 @pytest.fixture
@@ -98,36 +98,36 @@ def run(tmp_path):
     return start
 
 
-def test_each_stage_runs_once_and_after_what_it_needs(run):
+def test_each_stage_runs_once_and_after_its_dependencies(run):
     driver, workspace, workers, _ = run()
 
     assert sorted(workers.started) == sorted(PLAN)
     for name, needs in PLAN.items():
         assert all(workers.started.index(need) < workers.started.index(name) for need in needs)
-    assert set(driver.fates.values()) == {"ran"}
+    assert set(driver.outcomes.values()) == {"ran"}
     assert workspace.lock == workspace.finished
     assert set(driver.seconds) == set(PLAN)
 
 
 @pytest.mark.parametrize(("threads", "most"), [(1, 1), (2, 2), (8, 2)])
-def test_as_many_at_once_as_there_are_workers(run, threads, most):
+def test_as_many_stages_run_at_once_as_there_are_workers(run, threads, most):
     _, _, workers, _ = run(workers=Workers(threads))
 
     assert workers.most == most
 
 
 def test_unchanged_and_restored_stages_need_no_worker(run):
-    how = {name: "unchanged" for name in PLAN if name != "aggregate"} | {"train@b-1-0": "restored"}
+    fates = {name: "unchanged" for name in PLAN if name != "aggregate"} | {"train@b-1-0": "restored"}
 
-    driver, _, workers, _ = run(Workspace(how))
+    driver, _, workers, _ = run(Workspace(fates))
 
     assert workers.started == ["aggregate"]
-    assert driver.fates["train@b-1-0"] == "restored"
+    assert driver.outcomes["train@b-1-0"] == "restored"
     assert list(driver.seconds) == ["aggregate"]
 
 
-def test_the_longest_way_to_the_end_starts_first(run, tmp_path):
-    """Of two that are ready b was the slower one last time, or its evaluation was."""
+def test_the_stage_with_the_longest_remaining_path_starts_first(run, tmp_path):
+    """Both trainings are ready; a took 9 s last time, but the evaluation of b took 50 s."""
     (tmp_path / "evaluate@b-1-0.json").write_text('{"stage": "evaluate@b-1-0", "seconds": 50}')
     (tmp_path / "train@a-1-0.json").write_text('{"stage": "train@a-1-0", "seconds": 9}')
 
@@ -136,66 +136,66 @@ def test_the_longest_way_to_the_end_starts_first(run, tmp_path):
     assert workers.started[:3] == ["ingest", "train@b-1-0", "train@a-1-0"]
 
 
-def test_a_failure_lets_what_runs_end_and_starts_nothing_more(run):
+def test_after_a_failure_running_stages_end_and_no_others_start(run):
     driver, workspace, workers, _ = run(workers=Workers(statuses={"train@a-1-0": [1]}))
 
     assert workers.started == ["ingest", "train@a-1-0", "train@b-1-0"]
     assert workspace.lock == ["ingest", "train@b-1-0"]
-    assert driver.fates["train@a-1-0"] == "failed"
-    assert [name for name, fate in driver.fates.items() if fate == "skipped"] == [
+    assert driver.outcomes["train@a-1-0"] == "failed"
+    assert [name for name, fate in driver.outcomes.items() if fate == "skipped"] == [
         "evaluate@a-1-0",
         "evaluate@b-1-0",
         "aggregate",
     ]
 
 
-def test_with_keep_going_a_failure_stops_its_descendants_only(run):
+def test_with_keep_going_a_failure_skips_only_its_descendants(run):
     driver, workspace, _, _ = run(workers=Workers(statuses={"train@a-1-0": [1]}), keep_going=True)
 
     assert workspace.lock == ["ingest", "train@b-1-0", "evaluate@b-1-0"]
-    assert driver.fates["aggregate"] == driver.fates["evaluate@a-1-0"] == "skipped"
+    assert driver.outcomes["aggregate"] == driver.outcomes["evaluate@a-1-0"] == "skipped"
 
 
-def test_outputs_that_are_not_there_are_a_failure(run):
+def test_missing_outputs_are_a_failure(run):
     class Missing(Workspace):
-        def finish(self, name, *, good):
-            return super().finish(name, good=good and name != "train@a-1-0")
+        def finish(self, name, *, succeeded):
+            return super().finish(name, succeeded=succeeded and name != "train@a-1-0")
 
     driver, _, _, _ = run(Missing())
 
-    assert driver.fates["train@a-1-0"] == "failed"
+    assert driver.outcomes["train@a-1-0"] == "failed"
 
 
 def test_a_stage_whose_worker_died_runs_again(run):
     driver, _, workers, watcher = run(workers=Workers(statuses={"train@a-1-0": [GONE, GONE, 0]}))
 
     assert workers.started.count("train@a-1-0") == 3
-    assert driver.fates["train@a-1-0"] == "ran"
-    assert watcher.told.count(("lost", "train@a-1-0")) == 2
+    assert driver.outcomes["train@a-1-0"] == "ran"
+    assert watcher.reports.count(("lost", "train@a-1-0")) == 2
 
 
-def test_a_stage_that_kills_every_worker_has_failed(run):
+def test_a_stage_that_kills_every_worker_fails(run):
     driver, _, workers, _ = run(workers=Workers(statuses={"train@a-1-0": [GONE]}))
 
     assert workers.started.count("train@a-1-0") == 3
-    assert driver.fates["train@a-1-0"] == "failed"
+    assert driver.outcomes["train@a-1-0"] == "failed"
 
 
-def test_a_stage_that_another_process_holds_waits_and_that_is_said_once(run):
+def test_a_stage_held_by_another_process_waits_and_is_reported_once(run):
     driver, _, _, watcher = run(Workspace(held=5))
 
-    assert driver.fates["train@a-1-0"] == "ran"
-    assert watcher.told.count(("held", "train@a-1-0")) == 1
+    assert driver.outcomes["train@a-1-0"] == "ran"
+    assert watcher.reports.count(("held", "train@a-1-0")) == 1
 
 
-def test_without_workers_it_waits_and_says_so(run):
+def test_without_workers_the_run_waits_and_reports_it(run):
     driver, _, _, watcher = run(workers=Workers(0))
 
-    assert set(driver.fates.values()) == {"ran"}
-    assert watcher.said == ["no workers; waiting for some"]
+    assert set(driver.outcomes.values()) == {"ran"}
+    assert watcher.messages == ["no workers are connected; waiting"]
 
 
-def test_an_interrupt_ends_what_runs_and_keeps_what_has_finished(tmp_path):
+def test_an_interrupt_stops_running_stages_and_keeps_finished_ones(tmp_path):
     workspace, workers = Workspace(), Workers(statuses={"train@b-1-0": [KeyboardInterrupt]})
     driver = Driver(workspace, workers, Watcher(), Estimates(tmp_path), keep_going=False)
 
@@ -207,19 +207,19 @@ def test_an_interrupt_ends_what_runs_and_keeps_what_has_finished(tmp_path):
     assert workspace.lock == ["ingest", "train@a-1-0"]
 
 
-def test_estimates_are_their_own_else_those_of_their_like_else_the_mean(tmp_path):
-    """Of a 10 and 20 s are known, of b 3 s: another a takes 15 s, what is unlike both (15 + 3) / 2 s."""
+def test_estimates_use_the_stage_else_similar_stages_else_the_mean(tmp_path):
+    """Records: a 10 and 20 s, b 3 s. The estimate is 15 s for another a, (15 + 3) / 2 s for other stages."""
     for name, seconds in {"train@a-1-0": 10, "train@a-2-0": 20, "train@b-1-0": 3}.items():
         (tmp_path / f"{name}.json").write_text(f'{{"stage": "{name}", "seconds": {seconds}}}')
     (tmp_path / "broken.json").write_text('{"stage": ')
     estimates = Estimates(tmp_path)
 
-    before = estimates.of(["train@a-2-0", "train@a-3-0", "aggregate"])
+    before = estimates.estimate(["train@a-2-0", "train@a-3-0", "aggregate"])
     estimates.add("aggregate", 1.0)
 
     assert before == {"train@a-2-0": 20, "train@a-3-0": 15, "aggregate": 9}
-    assert estimates.of(["aggregate"]) == {"aggregate": 1.0}
+    assert estimates.estimate(["aggregate"]) == {"aggregate": 1.0}
 
 
-def test_nothing_known_counts_one_second_a_stage(tmp_path):
-    assert Estimates(tmp_path / "none").of(["a", "b"]) == {"a": 1.0, "b": 1.0}
+def test_without_records_each_stage_counts_one_second(tmp_path):
+    assert Estimates(tmp_path / "none").estimate(["a", "b"]) == {"a": 1.0, "b": 1.0}

@@ -1,4 +1,4 @@
-"""The encoders: what they compute, and what reaches them."""
+"""The encoders: values, missing modalities, and independence of the batch."""
 
 import json
 
@@ -42,7 +42,7 @@ def frames_of(x, row):
     return x.frames[x.start[row] :][: x.lengths[row]].numpy().astype(np.float64)
 
 
-def test_enc_a_is_the_maximum_of_the_lstm_s_states_over_the_valid_frames(draw_x):
+def test_enc_a_is_the_maximum_of_the_lstm_states_over_valid_frames(draw_x):
     """Float32 against float64: a few dozen roundings of numbers below 1."""
     x = draw_x(20)["a"]
     encoder = LSTMMaxPool(size=SIZES["a"], hidden=6)
@@ -55,7 +55,7 @@ def test_enc_a_is_the_maximum_of_the_lstm_s_states_over_the_valid_frames(draw_x)
 
 
 def text_pool(x, w, heights):
-    """Each height's largest response over its windows; a short text is one window, zeros behind its end."""
+    """Largest response of each filter; a text shorter than the kernel is padded to one window."""
     pooled = []
     for j, k in enumerate(heights):
         weight, bias = w[f"convolutions.{j}.weight"], w[f"convolutions.{j}.bias"]  # [filters, D, k]
@@ -66,7 +66,7 @@ def text_pool(x, w, heights):
 
 
 @pytest.mark.parametrize("heights", [[3, 4, 5], [1], [2, 3]], ids=str)
-def test_enc_t_is_the_largest_response_of_each_filter_then_a_linear_map_and_relu(draw_x, heights):
+def test_enc_t_is_max_pooled_convolutions_then_a_linear_layer_and_relu(draw_x, heights):
     """Lengths 1 to 5 with heights up to 5: most texts are shorter than the largest kernel."""
     x = draw_x(20)["t"]
     assert int(x.lengths.min()) == 1
@@ -80,7 +80,7 @@ def test_enc_t_is_the_largest_response_of_each_filter_then_a_linear_map_and_relu
     torch.testing.assert_close(h.double(), torch.tensor(expected), rtol=0, atol=1e-6)
 
 
-def test_a_text_of_one_frame_alone_is_encoded_as_beside_a_long_one():
+def test_a_one_frame_text_is_encoded_the_same_alone_and_in_a_batch():
     encoder = TextCNN(size=3, hidden=6, kernel_heights=[3, 4, 5], filters=4, dropout=0.5).eval()
     both = draw_sequences([1, 9], 3, torch.Generator().manual_seed(1))
 
@@ -90,7 +90,7 @@ def test_a_text_of_one_frame_alone_is_encoded_as_beside_a_long_one():
 
 
 @pytest.mark.parametrize("activation", ["leaky_relu", "tanh", "sigmoid"])
-def test_enc_inv_of_depth_2_is_two_linear_maps_each_with_its_activation(activation):
+def test_enc_inv_of_depth_2_is_two_linear_layers_with_activations(activation):
     functions = {"leaky_relu": lambda u: np.where(u > 0, u, 0.01 * u), "tanh": np.tanh, "sigmoid": sigmoid}
     module = InvarianceEncoder(hidden=5, depth=2, activation=activation, dropout=0.5).eval()
     h = torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
@@ -104,7 +104,7 @@ def test_enc_inv_of_depth_2_is_two_linear_maps_each_with_its_activation(activati
     torch.testing.assert_close(H.double(), torch.tensor(expected), rtol=0, atol=1e-6)
 
 
-def test_one_invariance_encoder_serves_all_modalities(new_encoders):
+def test_all_modalities_share_one_invariance_encoder(new_encoders):
     h = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
 
     H_m = new_encoders().invariant(dict.fromkeys("avt", h))
@@ -113,7 +113,7 @@ def test_one_invariance_encoder_serves_all_modalities(new_encoders):
     assert torch.equal(H_m["a"], H_m["t"])
 
 
-def test_encoders_without_an_invariance_encoder_say_so(new_encoders):
+def test_invariant_features_without_an_invariance_encoder_are_refused(new_encoders):
     with pytest.raises(ValueError, match="no invariance encoder; expected ones from invariant pretraining"):
         new_encoders(invariance_depth=0).invariant({})
 
@@ -124,57 +124,55 @@ def test_concatenation_is_in_the_order_a_v_t():
     assert concatenated(features).tolist() == [[1, 1, 2, 2, 3, 3]]
 
 
-# Missing means missing.
+# Missing modalities.
 
 
-def spoiled(x, available, how):
-    """The same sequences with the frames of every missing modality replaced."""
+def corrupted(x, available, corruption):
+    """Corrupt the frames or the lengths of every missing modality."""
     result = {}
     for i, m in enumerate("avt"):
         frames, start, lengths = x[m].frames.clone(), x[m].start.clone(), x[m].lengths.clone()
         for row in (~available[:, i]).nonzero().flatten().tolist():
-            if how == "nan":
+            if corruption == "nan":
                 frames[start[row] : start[row] + lengths[row]] = torch.nan
             else:
-                start[row], lengths[row] = 0, len(frames) if how == "long" else 1
+                start[row], lengths[row] = 0, len(frames) if corruption == "long" else 1
         result[m] = Sequences(frames, start, lengths)
     return result
 
 
-each_spoiling = pytest.mark.parametrize("how", ["nan", "long", "short"])
+each_corruption = pytest.mark.parametrize("corruption", ["nan", "long", "short"])
 
 
-@each_spoiling
+@each_corruption
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
-def test_frames_and_length_of_a_missing_modality_change_no_bit_of_what_is_encoded(
-    new_encoders, draw_x, how, training
+def test_features_of_a_missing_modality_do_not_affect_the_encoding(
+    new_encoders, draw_x, corruption, training
 ):
     encoders, x, available = new_encoders().train(training), draw_x(18), MASKS.repeat(3, 1)
     torch.manual_seed(1)
     expected = encoders.encode(x, available)
     torch.manual_seed(1)
 
-    got = encoders.encode(spoiled(x, available, how), available)
+    got = encoders.encode(corrupted(x, available, corruption), available)
 
     for m in "avt":
         assert torch.equal(got[m], expected[m])
         assert got[m].isfinite().all()
 
 
-@each_spoiling
-def test_frames_and_length_of_a_missing_modality_change_no_bit_of_losses_and_gradients(
-    new_system, draw_x, how
-):
-    """The teacher's targets are those of the full input; the student reads what is available."""
+@each_corruption
+def test_features_of_a_missing_modality_do_not_affect_losses_or_gradients(new_system, draw_x, corruption):
+    """The teacher reads the full input, the student the available modalities."""
     x, available = draw_x(18), MASKS.repeat(3, 1)
     results = []
-    for given in (x, spoiled(x, available, how)):
+    for inputs in (x, corrupted(x, available, corruption)):
         system = new_system()
         with torch.no_grad():
             targets = system.eval().precompute_targets(x)
         system.train()
         torch.manual_seed(1)
-        losses = system.training_losses(Batch(given, available, torch.arange(18) % 4, targets, 1))
+        losses = system.training_losses(Batch(inputs, available, torch.arange(18) % 4, targets, 1))
         losses["L"].backward()
         results.append((losses, {name: p.grad for name, p in system.named_parameters()}))
 
@@ -187,24 +185,22 @@ def test_frames_and_length_of_a_missing_modality_change_no_bit_of_losses_and_gra
         assert gradient.isfinite().all(), name
 
 
-@each_spoiling
+@each_corruption
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_frames_and_length_of_a_missing_modality_change_no_bit_of_a_prediction(
-    new_system, draw_x, how, condition
-):
+def test_features_of_a_missing_modality_do_not_affect_predictions(new_system, draw_x, corruption, condition):
     system, x = new_system().eval(), draw_x(10)
     available = torch.tensor([availability(condition)]).expand(10, 3)
     with torch.no_grad():
         expected = system.predict(system.encode(x), [condition])[condition]
 
-        got = system.predict(system.encode(spoiled(x, available, how)), [condition])[condition]
+        got = system.predict(system.encode(corrupted(x, available, corruption)), [condition])[condition]
 
     assert torch.equal(got.O, expected.O)
     assert torch.equal(got.H_prime, expected.H_prime)
     assert got.O.isfinite().all()
 
 
-def test_a_missing_modality_is_the_answer_to_zeros_of_the_set_length(new_encoders, draw_x):
+def test_a_missing_modality_is_the_embedding_of_the_zero_placeholder(new_encoders, draw_x):
     encoders, x = new_encoders().eval(), draw_x(6)
 
     h_m = encoders.encode(x, MASKS)
@@ -212,10 +208,10 @@ def test_a_missing_modality_is_the_answer_to_zeros_of_the_set_length(new_encoder
     for i, m in enumerate("avt"):
         encoder = encoders.specificity[m]
         zeros = placeholder({"a": 4, "v": 3, "t": 2}[m], SIZES[m], torch.zeros(1))
-        answer = encoder.head(encoder.pool(zeros))
+        embedding = encoder.head(encoder.pool(zeros))
         for row in (~MASKS[:, i]).nonzero().flatten():
-            torch.testing.assert_close(h_m[m][row], answer[0], rtol=0, atol=1e-6)
-        torch.testing.assert_close(encoders.missing()[m], answer, rtol=0, atol=0)
+            torch.testing.assert_close(h_m[m][row], embedding[0], rtol=0, atol=1e-6)
+        torch.testing.assert_close(encoders.missing()[m], embedding, rtol=0, atol=0)
 
 
 def test_an_available_modality_is_encoded_as_in_the_full_input(new_encoders, draw_x):
@@ -229,8 +225,8 @@ def test_an_available_modality_is_encoded_as_in_the_full_input(new_encoders, dra
 
 
 @pytest.mark.parametrize("condition", ["a", "vt"])
-def test_a_batch_of_one_condition_alone_is_encoded(new_encoders, draw_x, condition):
-    """No utterance, or every utterance, has a modality."""
+def test_a_batch_of_a_single_condition_is_encoded(new_encoders, draw_x, condition):
+    """Each modality is available in every utterance or in none."""
     encoders, x = new_encoders().eval(), draw_x(5)
     available = torch.tensor([availability(condition)]).expand(5, 3)
 
@@ -241,7 +237,7 @@ def test_a_batch_of_one_condition_alone_is_encoded(new_encoders, draw_x, conditi
         torch.testing.assert_close(h_m[m], full[m], rtol=0, atol=1e-6)
 
 
-def test_assembled_keeps_a_nan_of_a_missing_modality_out():
+def test_assembled_ignores_nan_in_a_missing_modality():
     h_m = {m: torch.full((1, 2), torch.nan) for m in "av"} | {"t": torch.tensor([[5.0, 6.0]])}
     missing = {m: torch.tensor([[1.0, 2.0]]) for m in "avt"}
 
@@ -250,15 +246,15 @@ def test_assembled_keeps_a_nan_of_a_missing_modality_out():
     assert {m: h.tolist() for m, h in got.items()} == {"a": [[1, 2]], "v": [[1, 2]], "t": [[5, 6]]}
 
 
-def test_assembled_asks_for_no_features_of_a_missing_modality():
-    """Two utterances; the zero placeholder is one row, and stands for both."""
+def test_assembled_needs_no_features_of_a_missing_modality():
+    """Two utterances share the single row of the zero placeholder."""
     got = assembled({"v": torch.tensor([[5.0], [6.0]])}, {m: torch.tensor([[9.0]]) for m in "avt"}, "v")
 
     assert {m: h.tolist() for m, h in got.items()} == {"a": [[9], [9]], "v": [[5], [6]], "t": [[9], [9]]}
 
 
-def test_the_answer_to_silence_has_a_gradient(new_encoders, draw_x):
-    """A batch that lacks text altogether still trains Enc_t through its embedding of the zero placeholder."""
+def test_the_embedding_of_the_zero_placeholder_has_a_gradient(new_encoders, draw_x):
+    """A batch without any text still trains Enc_t."""
     encoders = new_encoders().eval()
     available = torch.tensor([[True, True, False]]).expand(4, 3)
 
@@ -267,12 +263,12 @@ def test_the_answer_to_silence_has_a_gradient(new_encoders, draw_x):
     assert encoders.specificity["t"].projection.bias.grad.abs().sum() > 0
 
 
-# Batch mates.
+# Independence of the batch.
 
 
 @pytest.fixture
 def logits(new_system, draw_x):
-    """Predict some of 40 utterances together, in every condition: rows to logits."""
+    """Return a function that predicts rows of 40 utterances together, in every condition."""
     system, x = new_system().eval(), draw_x(40)
     conditions = (*CONDITIONS, "avt")
 
@@ -284,8 +280,8 @@ def logits(new_system, draw_x):
     return predicted
 
 
-def test_a_prediction_does_not_depend_on_batch_mates(logits):
-    """Other batches run in other shapes, whose sums round elsewhere: 1e-6 for logits of about 1."""
+def test_a_prediction_does_not_depend_on_the_rest_of_the_batch(logits):
+    """Batches of other shapes round differently: 1e-6 for logits of about 1."""
     together = logits(range(40))
 
     for row in range(0, 40, 7):
@@ -320,9 +316,7 @@ def test_a_prediction_does_not_depend_on_padding(new_system, draw_x):
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-6)
 
 
-def test_the_teacher_gives_h_and_its_invariant_features_of_the_full_input_and_the_answer_to_silence(
-    new_system, draw_x
-):
+def test_teacher_targets_are_features_and_placeholder_embeddings(new_system, draw_x):
     system, x = new_system().eval(), draw_x(5)
     h_m = system.encoders.encode(x)
 
@@ -330,23 +324,23 @@ def test_the_teacher_gives_h_and_its_invariant_features_of_the_full_input_and_th
 
     assert torch.equal(targets["h"], torch.cat([h_m["a"], h_m["v"], h_m["t"]], 1))
     assert torch.equal(targets["H"], torch.cat([system.encoders.invariance(h_m[m]) for m in "avt"], 1))
-    silent = system.encoders.missing()
-    assert torch.equal(targets["h_missing"], torch.cat([silent[m] for m in "avt"], 1).expand(5, -1))
+    missing = system.encoders.missing()
+    assert torch.equal(targets["h_missing"], torch.cat([missing[m] for m in "avt"], 1).expand(5, -1))
 
 
 def test_a_teacher_without_an_invariance_encoder_has_no_invariant_features(new_encoders, draw_x):
     assert new_encoders(invariance_depth=0).teacher_targets(draw_x(3)).keys() == {"h", "h_missing"}
 
 
-# Encoders of some modalities.
+# Encoders of a subset of the modalities.
 
 
-SOME = ["a", "t", "av", "at", "vt"]
+SUBSETS = ["a", "t", "av", "at", "vt"]
 
 
-@pytest.mark.parametrize("modalities", SOME)
-def test_encoders_of_some_modalities_read_these_alone(new_encoders, draw_x, modalities):
-    """Of the others there are no sequences at all, and no sizes."""
+@pytest.mark.parametrize("modalities", SUBSETS)
+def test_encoders_of_a_subset_read_only_its_modalities(new_encoders, draw_x, modalities):
+    """The other modalities have neither sequences nor sizes."""
     encoders, x = new_encoders(sizes={m: SIZES[m] for m in modalities}).eval(), draw_x(5)
 
     h_m = encoders.encode({m: x[m] for m in modalities})
@@ -357,31 +351,29 @@ def test_encoders_of_some_modalities_read_these_alone(new_encoders, draw_x, moda
         assert torch.equal(h_m[m], encoder.head(encoder.pool(x[m])))
 
 
-@pytest.mark.parametrize("modalities", SOME)
-def test_features_of_some_modalities_stand_side_by_side(modalities):
+@pytest.mark.parametrize("modalities", SUBSETS)
+def test_features_of_a_subset_are_concatenated_in_order(modalities):
     columns = {"a": [1.0, 2.0], "v": [3.0, 4.0], "t": [5.0, 6.0]}
-    given = {m: torch.tensor([columns[m]]) for m in reversed(modalities)}
+    features = {m: torch.tensor([columns[m]]) for m in reversed(modalities)}
 
-    assert concatenated(given).tolist() == [[x for m in modalities for x in columns[m]]]
+    assert concatenated(features).tolist() == [[x for m in modalities for x in columns[m]]]
 
 
 @pytest.mark.parametrize("changes", [{}, {"invariance_depth": 0}, {"sizes": {"v": 4, "t": 3}}], ids=str)
-def test_the_settings_of_encoders_rebuild_them(new_encoders, draw_x, changes):
-    """As JSON keeps them: the header of the weights."""
+def test_encoders_can_be_rebuilt_from_their_settings(new_encoders, draw_x, changes):
+    """The settings pass through JSON, as in the header of a weights file."""
     encoders, x = new_encoders(**changes).eval(), draw_x(4)
 
     rebuilt = Encoders(**json.loads(json.dumps(encoders.settings))).eval()
     rebuilt.load_state_dict(encoders.state_dict())
 
-    for there, here in ((rebuilt.encode(x), encoders.encode(x)), (rebuilt.missing(), encoders.missing())):
-        assert {m: h.tolist() for m, h in there.items()} == {m: h.tolist() for m, h in here.items()}
+    for got, expected in ((rebuilt.encode(x), encoders.encode(x)), (rebuilt.missing(), encoders.missing())):
+        assert {m: h.tolist() for m, h in got.items()} == {m: h.tolist() for m, h in expected.items()}
 
 
 @pytest.mark.parametrize("form", ["rmse", "mse"])
-def test_the_target_is_the_features_of_a_missing_modality_and_silence_of_an_available_one(
-    new_system, draw_x, form
-):
-    """Available: embedding of the zero placeholder; missing: the full input's h^m; all 3 x hidden count."""
+def test_imagination_targets_depend_on_which_modalities_are_missing(new_system, draw_x, form):
+    """Missing: h^m of the full input; available: the zero placeholder's embedding. Mean over 3 x hidden."""
     system, x = new_system(distance=form).eval(), draw_x(6)
     draw = torch.Generator().manual_seed(3)
     targets = {name: torch.randn(6, 18, generator=draw) for name in ("h", "h_missing", "H")}
@@ -393,9 +385,9 @@ def test_the_target_is_the_features_of_a_missing_modality_and_silence_of_an_avai
     h_prime = system.imagination(concatenated(h_m), H_prime).h_prime
     squares = []
     for row, mask in enumerate(MASKS.tolist()):
-        for block, there in enumerate(mask):
+        for block, available in enumerate(mask):
             part = slice(6 * block, 6 * block + 6)
-            target = targets["h_missing" if there else "h"][row, part]
+            target = targets["h_missing" if available else "h"][row, part]
             squares += ((h_prime[row, part] - target) ** 2).tolist()
     root = np.sqrt if form == "rmse" else float
     assert losses["L_img"].item() == pytest.approx(root(np.mean(squares)), rel=1e-5)

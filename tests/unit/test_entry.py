@@ -16,7 +16,7 @@ ROOT = Path(entry.__file__).parents[2]
 
 @pytest.fixture
 def ingested(pack, tmp_path):
-    """A features folder in tmp_path, of a pack whose fold 4 tests Ses01F again, and Ses02M never."""
+    """A features folder; fold 4 tests Ses01F a second time, and no fold tests Ses02M."""
     pack.folds[4]["tst"] = [i for i in pack.ids if i[:5] == "Ses01" and "_F0" in i]
     pack.folds[4]["trn"] = [i for i in pack.ids if i[:5] == "Ses02" and "_M0" in i]
     pack.folds[4]["val"] = [i for i in pack.ids if i[:5] == "Ses02" and "_F0" in i]
@@ -29,27 +29,27 @@ def split(stage, params, features):
     return stage("split", "--params", params, "--features", features, "--out", "folds")
 
 
-def test_a_file_that_is_not_there_ends_a_stage_with_code_1_and_its_name(stage, write_params, tmp_path):
-    done = split(stage, write_params(), tmp_path / "nowhere")
+def test_a_missing_file_ends_a_stage_with_code_1_and_its_name(stage, write_params, tmp_path):
+    result = split(stage, write_params(), tmp_path / "nowhere")
 
-    assert done.code == 1
-    assert "Traceback" not in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert str(tmp_path / "nowhere") in done.stderr
+    assert result.code == 1
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert str(tmp_path / "nowhere") in result.stderr
     assert not (tmp_path / "logs").exists()
 
 
-def test_split_warns_of_a_speaker_tested_twice_or_never_and_goes_on(stage, write_params, ingested, tmp_path):
-    done = split(stage, write_params(folds=[1], split={"folds_from": "pack"}), ingested)
+def test_split_warns_about_speakers_tested_twice_or_never(stage, write_params, ingested, tmp_path):
+    result = split(stage, write_params(folds=[1], split={"folds_from": "pack"}), ingested)
 
-    assert done.code == 0, done.stderr
-    lines = done.stderr.splitlines()
+    assert result.code == 0, result.stderr
+    lines = result.stderr.splitlines()
     assert any("warning" in x and "Ses01F" in x and "fold 4" in x and "fold 1" in x for x in lines), lines
     assert any("warning" in x and "Ses02M" in x and "never" in x for x in lines), lines
     assert (tmp_path / "folds" / "1.parquet").is_file()
 
 
-def test_what_a_stage_cost_is_recorded_in_its_project(stage, write_params, ingested, tmp_path, monkeypatch):
+def test_the_cost_of_a_stage_is_recorded_in_its_project(stage, write_params, ingested, tmp_path, monkeypatch):
     monkeypatch.delenv("DVC_ROOT", raising=False)
     split(stage, write_params(folds=[1]), ingested)
 
@@ -63,16 +63,16 @@ def test_what_a_stage_cost_is_recorded_in_its_project(stage, write_params, inges
     assert {"processor", "python", "torch", "numpy"} <= record.keys()
 
 
-def given(*argv):
+def parse(*argv):
     return entry.arguments(argv, None, "system", "--seed", "--model", "[--encoders]")
 
 
-def test_an_argument_in_brackets_may_be_left_out():
-    assert given("x", "--seed", "1", "--model", "m").encoders is None
+def test_an_argument_in_brackets_is_optional():
+    assert parse("x", "--seed", "1", "--model", "m").encoders is None
 
 
-def test_an_argument_in_brackets_that_is_given_is_a_path():
-    args = given("x", "--seed", "1", "--model", "m", "--encoders", "folder/e")
+def test_the_value_of_an_optional_argument_is_a_path():
+    args = parse("x", "--seed", "1", "--model", "m", "--encoders", "folder/e")
 
     assert vars(args) == {"system": "x", "seed": 1, "model": Path("m"), "encoders": Path("folder/e")}
 
@@ -86,14 +86,14 @@ def test_an_argument_in_brackets_that_is_given_is_a_path():
     ],
     ids=["path", "number", "word"],
 )
-def test_an_argument_without_brackets_may_not_be_left_out(capsys, argv, missing):
+def test_an_argument_without_brackets_is_required(capsys, argv, missing):
     with pytest.raises(SystemExit, match="2"):
-        given(*argv)
+        parse(*argv)
 
     assert f"required: {missing}\n" in capsys.readouterr().err
 
 
-def test_ctrl_c_after_the_work_ends_what_libraries_do_last_without_a_word(tmp_path):
+def test_ctrl_c_during_exit_handlers_ends_the_process_silently(tmp_path):
     script = tmp_path / "stages" / "last.py"
     script.parent.mkdir()
     script.write_text(
@@ -104,7 +104,7 @@ def test_ctrl_c_after_the_work_ends_what_libraries_do_last_without_a_word(tmp_pa
         "entry.run(lambda argv: {})\n",
         "utf-8",
     )
-    running = subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, script],
         cwd=tmp_path,
         env={"PYTHONPATH": str(ROOT)},
@@ -113,9 +113,9 @@ def test_ctrl_c_after_the_work_ends_what_libraries_do_last_without_a_word(tmp_pa
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    assert running.stdout.readline() == "last\n"
+    assert process.stdout.readline() == "last\n"
 
-    running.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
 
-    assert running.communicate(timeout=30) == ("", "")
-    assert running.returncode == -signal.SIGINT
+    assert process.communicate(timeout=30) == ("", "")
+    assert process.returncode == -signal.SIGINT

@@ -1,4 +1,4 @@
-"""One experiment against another: numbers worked out by hand, another implementation, and refusals."""
+"""Differences between two experiments, against hand calculations and scipy."""
 
 import math
 
@@ -14,7 +14,7 @@ SIX = ["a", "v", "t", "av", "at", "vt"]
 
 
 def predictions(labels, right, name="u"):
-    """Utterances with these labels, right or wrong alike in all conditions, the full input always right."""
+    """Predictions that are right or wrong alike in the six conditions, and always right in avt."""
     rows = [
         (f"{name}{i}", c, label, label if ok or c == "avt" else 1 - label)
         for c in (*SIX, "avt")
@@ -24,7 +24,7 @@ def predictions(labels, right, name="u"):
 
 
 def roles(fold, n_train=6):
-    """One utterance to test, of the fold's own, and n to train on."""
+    """A test utterance unique to the fold, a validation utterance and n_train training utterances."""
     rows = [(f"fold {fold}", "test"), ("v", "validation"), *((f"t{n}", "train") for n in range(n_train))]
     return pd.DataFrame(rows, columns=["utterance_id", "role"])
 
@@ -36,10 +36,10 @@ def line(table, system="x", condition="a", metric="wa"):
 
 
 def test_means_difference_and_interval_of_one_fold():
-    """Class 0: two utterances, of which one is gained; class 1: one, lost.
+    """Class 0 has two utterances and gains one; class 1 has one utterance and loses it.
 
-    Of two draws from the gains 1 and 0 the sum is 0, 1 or 2, a quarter, a half and a quarter of the times:
-    its 95 % lie between 0 and 2. WA: (0 - 1) / 3 to (2 - 1) / 3; UA: (0 / 2 - 1) / 2 to (2 / 2 - 1) / 2.
+    Two draws from the gains 1 and 0 sum to 0, 1 or 2 with probability 1/4, 1/2, 1/4: the 95 % interval is
+    0 to 2. WA: (0 - 1) / 3 to (2 - 1) / 3; UA: (0 / 2 - 1) / 2 to (2 / 2 - 1) / 2.
     """
     before, after = predictions([0, 0, 1], [0, 1, 1]), predictions([0, 0, 1], [1, 1, 0])
 
@@ -56,8 +56,8 @@ def test_means_difference_and_interval_of_one_fold():
         assert "1 fold, 1 seed: too few" in wa["note"]
 
 
-def test_the_interval_of_one_class_is_that_of_scipy_s_percentile_bootstrap():
-    """Of 200 utterances; both draw at random, so their ends agree to a fifth of the interval's width."""
+def test_the_interval_of_one_class_matches_the_bootstrap_of_scipy():
+    """200 utterances. Both draw at random, so the limits agree to a fifth of the width."""
     draw = np.random.default_rng(1)
     before, after = (draw.random(200) < p for p in (0.5, 0.6))
 
@@ -66,17 +66,17 @@ def test_the_interval_of_one_class_is_that_of_scipy_s_percentile_bootstrap():
     )
 
     gains = after.astype(float) - before
-    theirs = stats.bootstrap(
+    reference = stats.bootstrap(
         (gains,), np.mean, method="percentile", n_resamples=4096, rng=np.random.default_rng(2)
     ).confidence_interval
-    width = theirs.high - theirs.low
+    width = reference.high - reference.low
     assert 0.05 < width < 0.25
-    np.testing.assert_allclose(low, np.full((7, 2), theirs.low), atol=width / 5)
-    np.testing.assert_allclose(high, np.full((7, 2), theirs.high), atol=width / 5)
+    np.testing.assert_allclose(low, np.full((7, 2), reference.low), atol=width / 5)
+    np.testing.assert_allclose(high, np.full((7, 2), reference.high), atol=width / 5)
 
 
 def test_the_average_resamples_the_same_utterances_in_all_conditions():
-    """What is gained in {a} is lost in {v}, utterance by utterance: the average cannot move."""
+    """Each utterance gained in {a} is lost in {v}, so the average cannot change."""
     before = predictions([0] * 20, [1, 0] * 10)
     after = before.copy()
     a, v = (after["condition"] == c for c in "av")
@@ -90,31 +90,33 @@ def test_the_average_resamples_the_same_utterances_in_all_conditions():
     np.testing.assert_allclose([low[2], high[2]], -1)
 
 
-def test_more_folds_give_a_narrower_interval_by_the_root_of_their_number():
+def test_the_interval_shrinks_with_the_root_of_the_number_of_folds():
     draw = np.random.default_rng(3)
     runs = {
         ("x", fold, 0): tuple(predictions([0] * 100, draw.random(100) < 0.5, f"{fold}_") for _ in range(2))
         for fold in range(1, 10)
     }
 
-    one, nine = (
+    single, nine = (
         experiment_diff.resampled({key: runs[key] for key in keys}, 1) for keys in ([("x", 1, 0)], list(runs))
     )
 
-    assert (nine[1] - nine[0])[1, 0] == pytest.approx((one[1] - one[0])[1, 0] / 3, rel=0.25)
+    assert (nine[1] - nine[0])[1, 0] == pytest.approx((single[1] - single[0])[1, 0] / 3, rel=0.25)
 
 
-def test_folds_that_test_the_same_utterances_are_no_more_than_one():
+def test_folds_with_the_same_test_utterances_count_once():
     draw = np.random.default_rng(4)
     tables = tuple(predictions([0, 1] * 50, draw.random(100) < 0.5) for _ in range(2))
 
-    one, five = (experiment_diff.resampled({("x", fold, 0): tables for fold in range(n)}, 2) for n in (1, 5))
+    single, five = (
+        experiment_diff.resampled({("x", fold, 0): tables for fold in range(n)}, 2) for n in (1, 5)
+    )
 
-    np.testing.assert_allclose(five, one, atol=1e-12)
+    np.testing.assert_allclose(five, single, atol=1e-12)
 
 
-def test_the_test_over_folds_is_that_of_table_1():
-    """0.1, 0.2 and 0.3: 0.2 give or take 4.302653 (t, two degrees of freedom) 0.1 sqrt(1/3 + 1/6)."""
+def test_the_significance_test_over_folds_is_that_of_table_1():
+    """Differences 0.1, 0.2, 0.3: 0.2 +- t 0.1 sqrt(1/3 + 1/6), t = 4.302653 (2 degrees of freedom)."""
     gained = {1: 1, 2: 2, 3: 3}
     before = {("x", fold, 0): predictions([0] * 10, [0] * 10) for fold in gained}
     after = {("x", fold, 0): predictions([0] * 10, [1] * n + [0] * (10 - n)) for fold, n in gained.items()}
@@ -127,7 +129,7 @@ def test_the_test_over_folds_is_that_of_table_1():
     assert row["p_holm"] >= row["p"] > 0
 
 
-def test_equal_predictions_differ_by_nothing():
+def test_equal_predictions_have_zero_difference_and_interval():
     run = {("x", 1, 0): predictions([0, 1, 1], [1, 0, 1])}
 
     table = experiment_diff.compared(run, run, {1: roles(1)}, 2)
@@ -135,7 +137,7 @@ def test_equal_predictions_differ_by_nothing():
     assert not table[["difference", "low", "high"]].any(axis=None)
 
 
-def test_only_runs_that_both_have_are_compared():
+def test_only_runs_of_both_experiments_are_compared():
     run = predictions([0, 1], [1, 0])
     before = {("x", 1, 0): run, ("x", 2, 0): run, ("y", 1, 0): run}
     after = {("x", 1, 0): run, ("z", 1, 0): run}
@@ -148,14 +150,14 @@ def test_only_runs_that_both_have_are_compared():
         experiment_diff.compared(before, {("z", 1, 0): run}, {1: roles(1)}, 2)
 
 
-def test_runs_that_test_other_utterances_are_refused():
+def test_runs_with_different_test_utterances_are_refused():
     before, after = predictions([0, 1], [1, 0]), predictions([0, 1, 1], [1, 0, 1])
 
     with pytest.raises(UserError, match="x, fold 1, seed 0: 1 test utterances or their labels differ"):
         experiment_diff.compared({("x", 1, 0): before}, {("x", 1, 0): after}, {1: roles(1)}, 2)
 
 
-def test_changed_keys_come_with_both_values():
+def test_changed_keys_have_both_values():
     assert experiment_diff.changed({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 4, "d": 5}) == {
         "b": (2, 4),
         "c": (3, None),

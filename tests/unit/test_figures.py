@@ -1,4 +1,4 @@
-"""Figures 3a and 3b, from tables."""
+"""Figures 3a and 3b and the robustness figure, drawn from tables."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def keys(n):
     return pd.DataFrame({"utterance_id": names, "condition": np.repeat([*SIX, "avt"], n)})
 
 
-def test_a_sample_has_n_different_rows_of_each_of_the_six_conditions_and_none_of_the_full_input():
+def test_a_sample_has_n_distinct_rows_of_each_of_the_six_conditions():
     table = keys(30)
 
     rows = figures.sample(table, 10, np.random.default_rng(0))
@@ -34,20 +34,20 @@ def test_a_sample_has_n_different_rows_of_each_of_the_six_conditions_and_none_of
     assert len(set(rows.tolist())) == 60
 
 
-def test_a_sample_of_fewer_rows_than_asked_is_all_of_them():
+def test_a_sample_of_a_small_table_has_all_rows():
     rows = figures.sample(keys(3), 10, np.random.default_rng(0))
 
     assert rows.tolist() == list(range(18))
 
 
-def test_conditions_are_drawn_each_on_its_own():
+def test_each_condition_is_sampled_separately():
     rows = figures.sample(keys(30), 10, np.random.default_rng(0)).reshape(6, 10) % 30
 
     assert len({tuple(row) for row in rows.tolist()}) == 6
 
 
 def test_every_row_is_equally_likely_to_be_drawn():
-    """5 of 20 in 600 draws: each 150 times, give or take five deviations of sqrt(600 x 0.25 x 0.75)."""
+    """5 of 20 in 600 draws: each 150 times, within five std, sqrt(600 x 0.25 x 0.75)."""
     draw = np.random.default_rng(0)
     table = keys(20)
 
@@ -60,7 +60,7 @@ def test_every_row_is_equally_likely_to_be_drawn():
 
 
 def history(*values):
-    """A history whose L_inv is given epoch by epoch; its first epoch was chosen."""
+    """A history with these values of L_inv, whose first epoch was chosen."""
     epochs = range(1, len(values) + 1)
     return pd.DataFrame({"epoch": epochs, "chosen": [int(e == 1) for e in epochs], "L_inv": values})
 
@@ -79,7 +79,7 @@ def test_curves_are_means_over_folds_and_seeds_in_the_order_of_systems():
     }
 
 
-def test_curves_of_systems_with_other_losses_leave_those_empty():
+def test_losses_that_a_system_lacks_are_empty_in_its_curves():
     runs = {("x", 1, 0): history(4.0), ("m", 1, 0): history(3.0).rename(columns={"L_inv": "L_cycle"})}
 
     curves = figures.curves(runs)
@@ -88,20 +88,20 @@ def test_curves_of_systems_with_other_losses_leave_those_empty():
     assert curves["L_cycle"].fillna(-1).tolist() == [-1, 3]
 
 
-def test_figure_3b_draws_the_mean_and_a_band_of_one_deviation_of_one_system():
-    """Epoch 1: 4, 6: 5 and sqrt 2; epoch 2: 2, 5: 3.5 and sqrt 4.5."""
+def test_figure_3b_draws_the_mean_and_a_band_of_one_std():
+    """Epoch 1: 4 and 6, mean 5, std sqrt 2; epoch 2: 2 and 5, mean 3.5, std sqrt 4.5."""
     axes = figures.figure_3b(figures.lines_3b(RUNS, "x"), "x").axes[0]
 
     line = axes.lines[0]
     np.testing.assert_allclose(line.get_xdata(), [1, 2])
     np.testing.assert_allclose(line.get_ydata(), [5, 3.5])
     band = axes.collections[0].get_paths()[0].vertices
-    for epoch, mean, sd in ((1, 5, np.sqrt(2)), (2, 3.5, np.sqrt(4.5))):
+    for epoch, mean, std in ((1, 5, np.sqrt(2)), (2, 3.5, np.sqrt(4.5))):
         edges = band[band[:, 0] == epoch, 1]
-        np.testing.assert_allclose([edges.min(), edges.max()], [mean - sd, mean + sd])
+        np.testing.assert_allclose([edges.min(), edges.max()], [mean - std, mean + std])
 
 
-def test_the_lines_of_figure_3b_are_those_of_one_system_run_by_run():
+def test_the_lines_of_figure_3b_are_the_runs_of_one_system():
     lines = figures.lines_3b(RUNS, "x")
 
     assert lines.to_dict("split")["data"] == [[1, 0, 1, 4.0], [1, 0, 2, 2.0], [2, 0, 1, 6.0], [2, 0, 2, 5.0]]
@@ -113,23 +113,25 @@ def test_figure_3b_of_a_single_run_is_its_curve():
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [1])
 
 
-def test_figure_3b_of_a_system_that_is_no_row_or_has_no_l_inv_is_refused():
+def test_figure_3b_needs_a_system_of_the_table_with_l_inv():
     runs = {("mmin", 1, 0): history(3.0).rename(columns={"L_inv": "L_cycle"})}
 
-    with pytest.raises(UserError, match="if_mmin is no row of the table; expected one of rows"):
+    with pytest.raises(
+        UserError, match="if_mmin is not in Table 1; expected one of the systems listed under rows"
+    ):
         figures.lines_3b(runs, "if_mmin")
     with pytest.raises(UserError, match="mmin has no L_inv; expected a system trained with it"):
         figures.lines_3b(runs, "mmin")
 
 
 def figure_3a(H_prime, n, utterances=100):
-    """Draw n rows in each of the six conditions, and n of the full input behind them."""
+    """Draw n rows in each of the six conditions; the n rows of the full input follow them."""
     H_prime = np.concatenate([H_prime, H_prime[:n]]).astype(np.float32)
     points = figures.points_3a(keys(n), H_prime, system="x", utterances=utterances, seed=0, perplexity=30)
     return figures.figure_3a(points, "x, fold 1, seed 0").axes[0]
 
 
-def test_figure_3a_shows_as_many_points_of_each_condition_as_asked():
+def test_figure_3a_shows_the_requested_number_of_points_per_condition():
     axes = figure_3a(np.random.default_rng(0).standard_normal((60, 9)), 10, utterances=7)
 
     assert [len(points.get_offsets()) for points in axes.collections] == [7] * 6
@@ -147,12 +149,12 @@ def test_the_points_of_figure_3a_name_their_utterances():
     assert points["utterance_id"].tolist() == keys(10)["utterance_id"].iloc[drawn].tolist()
 
 
-def test_figure_3a_of_a_system_without_invariant_features_names_it():
+def test_figure_3a_of_a_system_without_invariant_features_is_refused():
     with pytest.raises(ValueError, match="x has no invariant features"):
         figures.points_3a(keys(0), np.empty((0, 0)), system="x", utterances=7, seed=0, perplexity=30)
 
 
-def test_figure_3a_shows_every_point_of_each_condition_in_a_colour_of_its_own():
+def test_figure_3a_shows_all_points_with_one_colour_per_condition():
     axes = figure_3a(np.random.default_rng(0).standard_normal((42, 9)), 7)
 
     assert [len(points.get_offsets()) for points in axes.collections] == [7] * 6
@@ -167,8 +169,8 @@ def test_figure_3a_shows_every_point_of_each_condition_in_a_colour_of_its_own():
     ]
 
 
-def test_figure_3a_puts_like_features_together_and_keeps_groups_apart():
-    """Six groups far from each other: each point's nearest neighbour is of its own condition."""
+def test_figure_3a_keeps_clusters_apart():
+    """Six distant clusters: the nearest neighbour of each point has the same condition."""
     centres = 100 * np.eye(6, 9)
     H_prime = np.repeat(centres, 10, 0) + np.random.default_rng(0).standard_normal((60, 9))
 
@@ -181,24 +183,24 @@ def test_figure_3a_puts_like_features_together_and_keeps_groups_apart():
 
 @pytest.mark.parametrize("value", [0.0, 0.25, 0.3])
 def test_figure_3a_of_collapsed_features_is_drawn(value):
-    """A preset reports a collapse instead of stopping at it; then H' may be one point for all utterances."""
+    """A preset may only warn of a collapse; then H' may be the same for all utterances."""
     axes = figure_3a(np.full((42, 9), value), 7)
 
     assert all(np.isfinite(points.get_offsets().data).all() for points in axes.collections)
 
 
-def test_robustness_has_a_line_for_each_system_of_mixed_modalities_and_of_the_full_input():
+def test_robustness_draws_mixed_modalities_and_frames_of_the_full_input():
     rows = [
-        (system, missing, condition, share, share + n, -share)
+        (system, missing, condition, rate, rate + n, -rate)
         for n, system in enumerate(("x", "y"))
         for missing, condition in (("modalities", "mixed"), ("frames", "avt"), ("frames", "a"))
-        for share in (0.0, 0.7)
+        for rate in (0.0, 0.7)
     ]
     table = pd.DataFrame(rows, columns=["system", "missing", "condition", "missing_rate", "wa", "ua"])
 
     axes = figures.robustness(table).axes
 
-    drawn = [[(line.get_label(), line.get_ydata().tolist()) for line in of.lines] for of in axes]
+    drawn = [[(line.get_label(), line.get_ydata().tolist()) for line in panel.lines] for panel in axes]
     wa, ua = [("x", [0.0, 0.7]), ("y", [1.0, 1.7])], [("x", [0.0, -0.7]), ("y", [0.0, -0.7])]
     assert drawn == [wa, wa, ua, ua]
 
@@ -213,8 +215,8 @@ sys.stdout.buffer.write(figures._plane(H_prime, 0, 10.0).tobytes())
 """
 
 
-def test_processors_that_multiply_in_another_order_draw_the_same_points():
-    """OpenBLAS is told to be on another processor: products of matrices then differ in their last digits."""
+def test_figure_3a_does_not_depend_on_the_processor():
+    """OpenBLAS uses the kernels of other processors, whose matrix products differ in the last digits."""
     planes = {
         subprocess.run(
             [sys.executable, "-c", PLANE],
@@ -228,7 +230,7 @@ def test_processors_that_multiply_in_another_order_draw_the_same_points():
     assert len(planes) == 1
 
 
-def test_the_robustness_figure_claims_no_more_than_that_nothing_was_retrained():
+def test_the_robustness_figure_says_that_nothing_was_retrained():
     table = pd.DataFrame(
         [("mmin", m, "avt", 0.0, 0.5, 0.5) for m in ("modalities", "frames")],
         columns=["system", "missing", "condition", "missing_rate", "wa", "ua"],

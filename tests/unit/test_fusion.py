@@ -1,4 +1,4 @@
-"""Late fusion: the floor, the ceiling, and pretraining on full modalities."""
+"""Late fusion: the floor, one network per condition, and pretraining on full modalities."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def floor():
 
 
 @pytest.fixture
-def ceiling():
+def per_condition():
     torch.manual_seed(0)
     return late_fusion_per_condition.build(**FUSION)
 
@@ -42,27 +42,27 @@ def logits(system, x, condition):
         return system.predict(system.encode(x), [condition])[condition].O
 
 
-def spoiled(x, condition, how):
-    """Whatever a condition misses: no frame of it a number, or its sequences of another length."""
-    steps = {m: int(x[m].lengths.min()) if how == "short" else len(x[m].frames) for m in x}
-    spoil = {
+def corrupted(x, condition, corruption):
+    """Replace the frames of missing modalities by NaN, or change the lengths of their sequences."""
+    steps = {m: int(x[m].lengths.min()) if corruption == "short" else len(x[m].frames) for m in x}
+    corrupt = {
         "nan": lambda m: Sequences(torch.full_like(x[m].frames, torch.nan), *x[m][1:]),
         "short": lambda m: x[m]._replace(lengths=torch.full_like(x[m].lengths, steps[m])),
         "long": lambda m: Sequences(
             x[m].frames, torch.zeros_like(x[m].start), torch.full_like(x[m].lengths, steps[m])
         ),
-    }[how]
-    return {m: x[m] if m in condition else spoil(m) for m in x}
+    }[corruption]
+    return {m: x[m] if m in condition else corrupt(m) for m in x}
 
 
-each_spoiling = pytest.mark.parametrize("how", ["nan", "short", "long"])
+each_corruption = pytest.mark.parametrize("corruption", ["nan", "short", "long"])
 
 
 # The floor.
 
 
 def cross_entropy(features, classifier, y):
-    """Of linear maps with ReLU between, in float64."""
+    """Cross entropy of linear layers with ReLU between them, in float64."""
     w = {name: p.detach().numpy().astype(np.float64) for name, p in classifier.named_parameters()}
     u = np.maximum(features @ w["hidden.0.weight"].T + w["hidden.0.bias"], 0)
     O = u @ w["out.weight"].T + w["out.bias"]
@@ -70,22 +70,20 @@ def cross_entropy(features, classifier, y):
 
 
 def test_the_floor_s_loss_is_the_cross_entropy_of_the_full_input(floor, draw_x):
-    """The features of a, v and t side by side, each from its own encoder; float32 against float64."""
+    """Concatenated features of a, v and t, each from its own encoder; float32 against float64."""
     x = draw_x(8)
 
     losses = floor.eval().training_losses(batch(x, 8))
 
-    parts = [floor.encoders.specificity[m] for m in "avt"]
-    h = np.concatenate(
-        [part.head(part.pool(x[m])).detach().numpy() for part, m in zip(parts, "avt", strict=True)], 1
-    )
+    encoders = floor.encoders.specificity
+    h = np.concatenate([encoders[m].head(encoders[m].pool(x[m])).detach().numpy() for m in "avt"], 1)
     expected = cross_entropy(h.astype(np.float64), floor.classifier, np.arange(8) % 4)
     assert losses.keys() == {"L", "L_cls"}
     assert losses["L"].item() == pytest.approx(expected, rel=1e-5)
     assert losses["L_cls"].item() == losses["L"].item()
 
 
-def test_the_floor_trains_on_the_full_input_whatever_mask_was_drawn(floor, draw_x):
+def test_the_floor_trains_on_the_full_input_for_any_mask(floor, draw_x):
     x, masks = draw_x(6), torch.tensor([availability(c) for c in CONDITIONS])
 
     masked = floor.eval().training_losses(batch(x, 6, masks))["L"]
@@ -93,45 +91,45 @@ def test_the_floor_trains_on_the_full_input_whatever_mask_was_drawn(floor, draw_
     assert torch.equal(masked, floor.training_losses(batch(x, 6))["L"])
 
 
-def test_the_floor_s_epoch_is_picked_by_the_full_input(floor):
-    [part] = floor.checkpoint_groups().values()
+def test_the_full_input_selects_the_floor_s_epoch(floor):
+    [group] = floor.checkpoint_groups().values()
 
-    assert part.conditions == ("avt",)
-    assert part.weights.keys() == floor.state_dict().keys()
+    assert group.conditions == ("avt",)
+    assert group.weights.keys() == floor.state_dict().keys()
 
 
-def silent(x, condition):
-    """What a condition misses as zeros of the set lengths, in the place of what was said."""
+def with_placeholders(x, condition):
+    """Replace the missing modalities by zero placeholders."""
     n = len(x["a"].lengths)
     zeros = {m: from_padded(torch.zeros(n, ENCODERS["missing_steps"][m], SIZES[m])) for m in "avt"}
     return {m: x[m] if m in condition else zeros[m] for m in "avt"}
 
 
 @each_condition
-def test_a_gap_at_test_is_for_the_floor_as_silence_of_the_set_length(floor, draw_x, condition):
-    """As if the full input had zeros there; sums of other shapes round elsewhere: 1e-6."""
+def test_the_floor_reads_a_missing_modality_as_the_zero_placeholder(floor, draw_x, condition):
+    """The result is that of zeros in the full input; other shapes round differently: 1e-6."""
     x = draw_x(9)
     floor.eval()
 
     got = logits(floor, x, condition)
 
-    torch.testing.assert_close(got, logits(floor, silent(x, condition), "avt"), rtol=0, atol=1e-6)
+    torch.testing.assert_close(got, logits(floor, with_placeholders(x, condition), "avt"), rtol=0, atol=1e-6)
     assert (got - logits(floor, x, "avt")).abs().max() > 1e-3
 
 
-@each_spoiling
+@each_corruption
 @each_condition
-def test_nothing_of_a_missing_modality_changes_a_bit_of_the_floor_s_prediction(floor, draw_x, condition, how):
+def test_features_of_a_missing_modality_do_not_affect_the_floor(floor, draw_x, condition, corruption):
     x = draw_x(9)
     floor.eval()
 
-    got = logits(floor, spoiled(x, condition, how), condition)
+    got = logits(floor, corrupted(x, condition, corruption), condition)
 
     assert torch.equal(got, logits(floor, x, condition))
     assert got.isfinite().all()
 
 
-def test_the_floor_predicts_the_full_input_too_and_has_no_invariant_features(floor, draw_x):
+def test_the_floor_predicts_all_conditions_without_invariant_features(floor, draw_x):
     with torch.no_grad():
         predicted = floor.eval().predict(floor.encode(draw_x(3)), (*CONDITIONS, "avt"))
 
@@ -139,19 +137,19 @@ def test_the_floor_predicts_the_full_input_too_and_has_no_invariant_features(flo
     assert all(p.H_prime is None for p in predicted.values())
 
 
-def test_every_parameter_of_the_floor_is_in_one_sub_network(floor):
+def test_every_parameter_of_the_floor_is_in_exactly_one_sub_network(floor):
     clipped = [id(p) for network in floor.networks().values() for p in network.parameters()]
 
     assert sorted(clipped) == sorted(id(p) for p in floor.parameters())
     assert list(floor.networks()) == ["enc_a", "enc_v", "enc_t", "classifier"]
 
 
-# The ceiling.
+# One network per condition.
 
 
 @each_condition
-def test_the_ceiling_s_network_of_a_condition_has_encoders_of_its_modalities_only(ceiling, condition):
-    network = ceiling.members[condition]
+def test_a_condition_s_network_has_only_encoders_of_its_modalities(per_condition, condition):
+    network = per_condition.members[condition]
 
     assert list(network.encoders.specificity) == list(condition)
     assert network.classifier.hidden[0].in_features == 6 * len(condition)
@@ -159,48 +157,47 @@ def test_the_ceiling_s_network_of_a_condition_has_encoders_of_its_modalities_onl
 
 
 @each_condition
-def test_the_ceiling_s_network_of_a_condition_trains_on_its_modalities_only(ceiling, draw_x, condition):
-    """It asks for no other: they are not even there."""
-    x, network = draw_x(8), ceiling.members[condition].eval()
+def test_a_condition_s_network_trains_only_on_its_modalities(per_condition, draw_x, condition):
+    """The batch has no other modalities."""
+    x, network = draw_x(8), per_condition.members[condition].eval()
 
     losses = network.training_losses(batch({m: x[m] for m in condition}, 8))
 
-    parts = [network.encoders.specificity[m] for m in condition]
-    h = np.concatenate(
-        [part.head(part.pool(x[m])).detach().numpy() for part, m in zip(parts, condition, strict=True)], 1
-    )
+    encoders = network.encoders.specificity
+    h = np.concatenate([encoders[m].head(encoders[m].pool(x[m])).detach().numpy() for m in condition], 1)
     expected = cross_entropy(h.astype(np.float64), network.classifier, np.arange(8) % 4)
     assert losses["L"].item() == pytest.approx(expected, rel=1e-5)
 
 
-@each_spoiling
+@each_corruption
 @each_condition
-def test_nothing_of_a_missing_modality_changes_a_bit_of_the_ceiling_s_prediction(
-    ceiling, draw_x, condition, how
+def test_features_of_a_missing_modality_do_not_affect_the_prediction(
+    per_condition, draw_x, condition, corruption
 ):
     x = draw_x(9)
-    ceiling.eval()
+    per_condition.eval()
 
-    got = logits(ceiling, spoiled(x, condition, how), condition)
+    got = logits(per_condition, corrupted(x, condition, corruption), condition)
 
-    assert torch.equal(got, logits(ceiling, x, condition))
+    assert torch.equal(got, logits(per_condition, x, condition))
     assert got.isfinite().all()
 
 
 @each_condition
-def test_each_modality_of_a_condition_reaches_the_ceiling_s_prediction(ceiling, draw_x, condition):
+def test_each_modality_of_a_condition_affects_its_prediction(per_condition, draw_x, condition):
     x, other = draw_x(9), draw_x(9, seed=1)
-    ceiling.eval()
+    per_condition.eval()
 
     for m in condition:
-        assert not torch.equal(logits(ceiling, {**x, m: other[m]}, condition), logits(ceiling, x, condition))
+        changed = {**x, m: other[m]}
+        assert not torch.equal(logits(per_condition, changed, condition), logits(per_condition, x, condition))
 
 
 # Pretraining on full modalities.
 
 
-def test_pretraining_on_full_modalities_is_the_floor(draw_x):
-    """The same network from the same draws; what is kept of it are its encoders, without Enc'."""
+def test_pretraining_on_full_modalities_trains_the_network_of_the_floor(draw_x):
+    """The same seed gives the same loss. The encoders have no Enc'."""
     x, networks = draw_x(8), []
     for build in (pretraining.build, late_fusion_floor.build):
         torch.manual_seed(0)

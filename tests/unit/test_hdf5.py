@@ -1,4 +1,4 @@
-"""Frames out of HDF5 files, some of which were patched byte by byte to lead their reader astray."""
+"""Reading frames from HDF5 files, some of them patched byte by byte to mislead the reader."""
 
 import h5py
 import numpy as np
@@ -14,14 +14,14 @@ X = np.arange(6, dtype=np.float32).reshape(3, 2)
 
 @pytest.fixture
 def path(tmp_path):
-    """A file whose neighbour is nobody's business."""
+    """Path of a file beside two files that must not be read."""
     with h5py.File(tmp_path / "other.h5", "w") as other:
         other["b"] = np.full((3, 2), 42, np.float32)
     (tmp_path / "secret").write_bytes(b"secret" * 4)
     return tmp_path / "x.h5"
 
 
-def patched(path, *pairs):
+def patch(path, *pairs):
     content = path.read_bytes()
     for before, after in pairs:
         assert content.count(before) == 1
@@ -40,7 +40,7 @@ def refused(path, name):
     return str(caught.value)
 
 
-def test_names_are_listed_with_whether_they_are_here(path):
+def test_data_sets_are_listed_and_links_are_marked(path):
     with h5py.File(path, "w") as file:
         file["x"], file["λ"] = X, X
         file["soft"], file["external"] = h5py.SoftLink("/x"), h5py.ExternalLink("other.h5", "/b")
@@ -51,11 +51,11 @@ def test_names_are_listed_with_whether_they_are_here(path):
     assert refused(path, "external").startswith("is a link")
 
 
-def test_another_files_bytes_are_not_read_though_an_offset_is_claimed(path):
-    """An external data set whose layout, against the format, names an address in the file itself."""
+def test_an_external_data_set_with_a_false_address_is_refused(path):
+    """An external data set whose layout names an address in the file itself, against the format."""
     with h5py.File(path, "w") as file:
         file.create_dataset("x", (24, 1), "u1", external=[(path.with_name("secret"), 0, 24)])
-    patched(
+    patch(
         path,
         (
             b"\x03\x01" + b"\xff" * 8 + b"\x18" + b"\0" * 7,
@@ -70,22 +70,22 @@ def test_another_files_bytes_are_not_read_though_an_offset_is_claimed(path):
     "link", [h5py.ExternalLink("other.h5", "/b"), h5py.SoftLink("/away")], ids=["file", "soft"]
 )
 @pytest.mark.parametrize("first", [True, False])
-def test_a_name_that_is_there_twice_leads_nowhere(path, link, first):
+def test_a_name_that_is_also_a_link_is_refused(path, link, first):
     with h5py.File(path, "w") as file:
-        file["new style"] = link  # links in the group's header, which a deleted one leaves so
+        file["new style"] = link  # stores links in the group's header, even after deletion
         del file["new style"]
-        for name, of in (("qqu1", link), ("qqu2", X))[:: 1 if first else -1]:
-            file[name] = of
-    patched(path, (b"qqu2", b"qqu1"))
+        for name, target in (("qqu1", link), ("qqu2", X))[:: 1 if first else -1]:
+            file[name] = target
+    patch(path, (b"qqu2", b"qqu1"))
 
     assert refused(path, "qqu1").startswith("is a link")
 
 
-def test_a_name_that_is_a_path_is_not_walked(path):
+def test_a_name_that_is_a_path_is_refused(path):
     with h5py.File(path, "w") as file:
         file.create_group("a")["b"] = h5py.ExternalLink("other.h5", "/b")
         file["a_b"] = X
-    patched(path, (b"a_b\0", b"a/b\0"))
+    patch(path, (b"a_b\0", b"a/b\0"))
 
     assert refused(path, "a/b") == "has a name that is a path; expected one without /"
 
@@ -107,7 +107,7 @@ def shifted():
 @pytest.mark.parametrize(
     "kind", [bfloat16(), shifted(), h5t.IEEE_F16BE, h5t.IEEE_F64BE, h5t.STD_U8LE, h5t.STD_I64BE]
 )
-def test_numbers_are_what_they_are_in_whatever_form(path, kind):
+def test_numbers_of_any_type_are_read_as_float32(path, kind):
     with h5py.File(path, "w") as file:
         data = h5d.create(file.id, b"x", kind, h5s.create_simple((3, 2)))
         data.write(h5s.ALL, h5s.ALL, X)
@@ -117,7 +117,7 @@ def test_numbers_are_what_they_are_in_whatever_form(path, kind):
 
 
 @pytest.mark.parametrize("chunk", [None, (64, 64)])
-def test_what_was_never_stored_is_zero_and_not_what_memory_held(path, chunk):
+def test_values_that_were_never_written_are_zero_not_old_memory(path, chunk):
     settings = h5p.create(h5p.DATASET_CREATE)
     settings.set_fill_time(h5d.FILL_TIME_NEVER)
     if chunk:
@@ -126,6 +126,6 @@ def test_what_was_never_stored_is_zero_and_not_what_memory_held(path, chunk):
         h5d.create(file.id, b"x", h5t.IEEE_F32LE, h5s.create_simple((64, 64)), settings)
 
     for _ in range(5):
-        held = np.full((64, 64), 7, np.float32)
-        del held
+        stale = np.full((64, 64), 7, np.float32)
+        del stale
         assert not read(path, "x").any()

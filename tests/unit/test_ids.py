@@ -18,11 +18,11 @@ from ifmmin.pack.ids import is_iemocap, speaker
         ("_7", "_7"),
     ],
 )
-def test_speaker_is_session_and_last_letter_or_all_before_the_last_underscore(utterance_id, name):
+def test_speaker_follows_iemocap_or_is_all_before_the_last_underscore(utterance_id, name):
     assert speaker(utterance_id) == name
 
 
-def test_ids_are_iemocap_s_only_when_all_are():
+def test_a_corpus_is_iemocap_only_if_all_ids_are():
     assert is_iemocap(["Ses01F_impro01_F000", "Ses02M_script03_1_M001"])
     assert not is_iemocap(["Ses01F_impro01_F000", "-3g5yACwYnA_13"])
 
@@ -31,5 +31,5 @@ def test_ids_are_iemocap_s_only_when_all_are():
     "utterance_id",
     ["Ses1F_impro01_F000", "Ses01X_impro01_F000", "Ses01F_impro01_F", "xSes01F_impro01_F000", "Ses01F_F000"],
 )
-def test_a_form_that_only_resembles_iemocap_s_is_not(utterance_id):
+def test_an_id_that_only_resembles_iemocap_is_not_iemocap(utterance_id):
     assert not is_iemocap([utterance_id])

@@ -1,4 +1,4 @@
-"""IF-IM and the classifier: values against plain numpy, shapes beside them."""
+"""IF-IM and the classifier: values against plain numpy, and shapes."""
 
 import numpy as np
 import pytest
@@ -12,8 +12,8 @@ def numbers(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def linear(part, x):
-    return x @ part.weight.detach().numpy().astype(np.float64).T + part.bias.detach().numpy()
+def linear(layer, x):
+    return x @ layer.weight.detach().numpy().astype(np.float64).T + layer.bias.detach().numpy()
 
 
 def leaky(x):
@@ -21,7 +21,7 @@ def leaky(x):
 
 
 def autoencoder(module, u):
-    """Two layers down with LeakyReLU between, two up with ReLU between."""
+    """Two encoder layers with LeakyReLU between them, two decoder layers with ReLU between them."""
     code = linear(module.encoder[2], leaky(linear(module.encoder[0], u)))
     return code, linear(module.decoder[2], np.maximum(linear(module.decoder[0], code), 0))
 
@@ -31,7 +31,7 @@ def close(got, expected):
     torch.testing.assert_close(got.detach().double(), torch.tensor(expected), rtol=1e-5, atol=1e-6)
 
 
-def test_an_autoencoder_goes_down_to_its_code_and_up_again():
+def test_an_autoencoder_returns_its_code_and_its_output():
     module, u = Autoencoder(size=6, layers=[5, 3]), numbers(4, 6)
 
     code, delta_z = module(u)
@@ -44,7 +44,7 @@ def test_an_autoencoder_goes_down_to_its_code_and_up_again():
 
 
 def inputs(cascade, h, H, outputs, us, i):
-    """What autoencoder i (from 1) reads, from the table in the module's docstring."""
+    """Input of autoencoder i (from 1), by the table in the module's docstring."""
     if i == 1:
         return h + H
     return {
@@ -58,7 +58,7 @@ def inputs(cascade, h, H, outputs, us, i):
 @pytest.mark.parametrize("cascade", ["every", "first", "if22", "residual"])
 @pytest.mark.parametrize("residual_output", [False, True], ids=["plain", "residual output"])
 @pytest.mark.parametrize("transition", [False, True], ids=["no transition", "transition"])
-def test_the_cascade_by_its_formula(cascade, residual_output, transition):
+def test_the_cascade_follows_its_formula(cascade, residual_output, transition):
     module = Imagination(
         size=6,
         layers=[5, 3],
@@ -91,19 +91,19 @@ def test_an_unknown_cascade_is_refused():
         Imagination(size=6, layers=[3], M=2, cascade="all", residual_output=False, transition=False)
 
 
-def test_the_classifier_is_linear_maps_with_relu_between():
+def test_the_classifier_is_linear_layers_with_relu_between_them():
     module, x = Classifier(size=6, layers=[5, 4], n_classes=3, dropout=0.5).eval(), numbers(7, 6)
 
     O = module(x)
 
     expected = x.numpy().astype(np.float64)
-    for part in (module.hidden[0], module.hidden[3]):
-        expected = np.maximum(linear(part, expected), 0)
+    for layer in (module.hidden[0], module.hidden[3]):
+        expected = np.maximum(linear(layer, expected), 0)
     close(O, linear(module.out, expected))
     assert O.shape == (7, 3)
 
 
-def test_the_classifier_drops_in_training_alone():
+def test_the_classifier_uses_dropout_only_in_training():
     module, x = Classifier(size=6, layers=[64], n_classes=3, dropout=0.5), numbers(2, 6)
     torch.manual_seed(0)
 

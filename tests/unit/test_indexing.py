@@ -10,8 +10,8 @@ def sequences(*lengths):
     return [np.ones((n, 2), np.float32) for n in lengths]
 
 
-def test_offsets_are_the_running_sums_of_lengths_in_the_order_of_sorted_ids():
-    """Lengths 3, 1, 2 of the sorted ids start at 0, 3, 4."""
+def test_offsets_are_cumulative_lengths_in_the_order_of_sorted_ids():
+    """Sequences of lengths 3, 1, 2 start at 0, 3, 4."""
     labels = {"b_1": 0, "a_1": 1, "c_1": 0}
 
     frames = {"a": sequences(3, 1, 2), "v": sequences(1, 1, 1), "t": sequences(2, 5, 1)}
@@ -27,8 +27,8 @@ def test_offsets_are_the_running_sums_of_lengths_in_the_order_of_sorted_ids():
     assert list(table["t_offset"]) == [0, 2, 7]
 
 
-def test_an_all_zero_sequence_has_length_0_and_its_frame_stays_in_the_table():
-    """Of lengths 3, 1, 2, the second is all zero: the third still starts at 4."""
+def test_an_all_zero_sequence_has_length_0_but_its_frame_is_kept():
+    """Lengths 3, 1, 2. The second sequence is all zero, and the third still starts at 4."""
     frames = sequences(3, 1, 2)
     frames[1][:] = 0
 
@@ -38,7 +38,7 @@ def test_an_all_zero_sequence_has_length_0_and_its_frame_stays_in_the_table():
     assert list(table["v_length"]) == [3, 0, 2]
 
 
-def test_the_summary_counts_utterances_classes_features_folds_and_missing_modalities():
+def test_the_summary_counts_the_corpus_and_its_missing_modalities():
     frames = {"a": sequences(3, 1), "v": sequences(1, 1), "t": sequences(2, 2)}
     frames["v"][0][:] = 0
     index = indexing.index({"a_1": 0, "b_1": 1}, frames)

@@ -1,4 +1,4 @@
-"""Emotions of utterances with whatever modalities they have, by systems whose answer is known by hand."""
+"""Prediction for utterances with any modalities, by systems whose output is known."""
 
 import threading
 from copy import deepcopy
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 
 class Sums:
-    """Its logits are the sum of all numbers of the modalities that a condition has, and 0."""
+    """A system with two logits: the sum of all numbers of the available modalities, and 0."""
 
     knows = ("a", "v", "t", "av", "at", "vt", "avt")
 
@@ -26,9 +26,9 @@ class Sums:
     def encode(self, x):
         return {
             m: torch.tensor(
-                [float(of.frames[s : s + n].sum()) for s, n in zip(of.start, of.lengths, strict=True)]
+                [float(seq.frames[s : s + n].sum()) for s, n in zip(seq.start, seq.lengths, strict=True)]
             )
-            for m, of in x.items()
+            for m, seq in x.items()
         }
 
     def predict(self, encoded, conditions):
@@ -65,11 +65,11 @@ def model(
     )
 
 
-def frames(**of):
-    """Frames that hold one number throughout: by modality, then utterance, that number and the length."""
+def frames(**spec):
+    """Constant frames, from {utterance: (number, length)} of each modality."""
     sizes = {"a": 2, "v": 1, "t": 3}
     return {
-        m: {u: np.full((n, sizes[m]), x, np.float32) for u, (x, n) in of.get(m, {}).items()} for m in "avt"
+        m: {u: np.full((n, sizes[m]), x, np.float32) for u, (x, n) in spec.get(m, {}).items()} for m in "avt"
     }
 
 
@@ -77,7 +77,7 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def test_each_utterance_is_told_from_the_modalities_that_it_has():
+def test_each_utterance_is_predicted_from_its_available_modalities():
     x = frames(
         a={"p": (0.1, 3), "q": (0.2, 1)}, v={"p": (0.5, 2), "r": (-1, 1)}, t={"q": (0.1, 2), "p": (0, 4)}
     )
@@ -85,13 +85,13 @@ def test_each_utterance_is_told_from_the_modalities_that_it_has():
     table = inference.emotions([model()], x, "auto", "float32")
 
     assert table["utterance_id"].tolist() == ["p", "q", "r"]
-    assert table["condition"].tolist() == ["av", "at", "v"], "all zero is missing"
+    assert table["condition"].tolist() == ["av", "at", "v"], "an all-zero modality is missing"
     np.testing.assert_allclose(table["p_x"], [sigmoid(0.6 + 1.0), sigmoid(0.4 + 0.6), sigmoid(-1)], rtol=1e-6)
     np.testing.assert_allclose(table["p_x"] + table["p_y"], 1)
     assert table["emotion"].tolist() == ["x", "x", "y"]
 
 
-def test_a_condition_that_is_named_leaves_the_rest_unread():
+def test_a_chosen_condition_ignores_the_other_modalities():
     x = frames(a={"p": (0.1, 3)}, v={"p": (0.5, 2)}, t={"p": (9, 4)})
 
     table = inference.emotions([model()], x, "v", "float32")
@@ -100,16 +100,16 @@ def test_a_condition_that_is_named_leaves_the_rest_unread():
     assert table["p_x"].tolist() == pytest.approx([sigmoid(1.0)])
 
 
-def test_acoustic_frames_are_scaled_as_the_model_says_and_no_others():
+def test_only_acoustic_frames_are_scaled():
     x = frames(a={"p": (3.0, 1)}, v={"p": (3.0, 1)})
 
     table = inference.emotions([model(mean=1.0, std=4.0)], x, "auto", "float32")
 
     assert table["p_x"].tolist() == pytest.approx([sigmoid(2 * 0.5 + 3)])
-    assert (x["a"]["p"] == 3).all(), "the frames themselves are left alone"
+    assert (x["a"]["p"] == 3).all(), "the input must not change"
 
 
-def test_several_models_answer_by_the_mean_of_their_calibrated_probabilities():
+def test_an_ensemble_averages_calibrated_probabilities():
     x = frames(v={"p": (2.0, 1)})
 
     table = inference.emotions([model(temperature=1.0), model(temperature=4.0)], x, "auto", "float32")
@@ -118,7 +118,7 @@ def test_several_models_answer_by_the_mean_of_their_calibrated_probabilities():
 
 
 @pytest.mark.parametrize(
-    ("x", "condition", "sentence"),
+    ("x", "condition", "message"),
     [
         (
             frames(a={"p": (0, 3)}),
@@ -132,77 +132,82 @@ def test_several_models_answer_by_the_mean_of_their_calibrated_probabilities():
         ),
     ],
 )
-def test_an_utterance_without_what_is_asked_for_is_refused(x, condition, sentence):
+def test_an_utterance_without_the_requested_modalities_is_refused(x, condition, message):
     with pytest.raises(UserError) as refused:
         inference.emotions([model()], x, condition, "float32")
 
-    assert str(refused.value) == sentence
+    assert str(refused.value) == message
 
 
-def test_a_system_without_a_network_for_a_condition_says_so():
+def test_a_condition_without_a_network_is_refused():
     with pytest.raises(UserError, match=r"none for \{a\}; expected fewer modalities"):
         inference.emotions([model(Pairs(), temperature=1.0)], frames(a={"p": (1, 1)}), "auto", "float32")
 
 
-def test_models_and_frames_that_do_not_go_together_are_refused():
+def test_models_that_do_not_fit_the_frames_or_each_other_are_refused():
     assert inference.check_frames([model(a="x 1"), model()], {"t": 3}, {}) == ""
     assert inference.check_frames([model(a="x 1")], {"a": 2}, {"a": "x 1", "t": "y"}) == ""
-    with pytest.raises(UserError, match=r"^m: takes 2 numbers a frame of a; the input has 7\. "):
+    with pytest.raises(UserError, match=r"^m: takes 2 features per frame of a; the input has 7\. "):
         inference.check_frames([model()], {"a": 7}, {})
     with pytest.raises(UserError, match=r"^n: classes are y, x; those of m are x, y\. "):
         inference.check_ensemble([model(), model(name="n", classes=("y", "x"))])
 
 
-def test_models_of_several_systems_are_no_ensemble():
-    with pytest.raises(UserError, match=r"models of 2 systems \(if_mmin, mmin\); expected those of one"):
+def test_models_of_several_systems_are_not_an_ensemble():
+    with pytest.raises(
+        UserError, match=r"models belong to 2 systems \(if_mmin, mmin\); expected models of one"
+    ):
         inference.check_ensemble([model(), model(identifier="mmin"), model()])
 
 
 @pytest.mark.parametrize(
-    ("trained", "sentence"),
+    ("trained", "message"),
     [
-        (model(a="x 1"), "was trained on modality a of x 1; the input was made by x 2"),
-        (model(), "was trained on modality a of an extractor that its corpus does not name; the input was"),
-        (model(synthetic=True, a="g"), r"was trained on modality a of a synthetic corpus \(g\); the input"),
+        (model(a="x 1"), "was trained on acoustic features from x 1; the input features are from x 2"),
+        (model(), "was trained on acoustic features from an unknown extractor; the input"),
+        (
+            model(synthetic=True, a="g"),
+            r"was trained on acoustic features from a synthetic corpus \(g\); the input",
+        ),
     ],
     ids=["another", "unknown", "synthetic"],
 )
-def test_frames_of_an_extractor_that_is_not_the_model_s_are_refused_or_doubted(trained, sentence):
-    with pytest.raises(UserError, match=sentence):
+def test_frames_of_another_extractor_are_refused_or_give_a_warning(trained, message):
+    with pytest.raises(UserError, match=message):
         inference.check_frames([trained], {"a": 2}, {"a": "x 2"})
     assert "x 2" in inference.check_frames([trained], {"a": 2}, {"a": "x 2"}, any_extractor=True)
 
 
-def told(parts):
+def utterance_ids(parts):
     return [utterance_id for part in parts for utterance_id in part["utterance_id"]]
 
 
-def test_batches_are_answered_in_their_order_each_on_one_thread():
+def test_batches_are_returned_in_order_each_on_one_thread():
     class Slow(Sums):
-        """Answers the first batch last."""
+        """Finishes the first batch last."""
 
         second, counts = threading.Event(), []
 
         def encode(self, x):
             self.counts.append((threading.get_ident(), torch.get_num_threads()))
             if float(x["a"].frames[0, 0]) == 1:
-                assert self.second.wait(20), "nothing else was answered meanwhile"
+                assert self.second.wait(20), "no other batch ran meanwhile"
             self.second.set()
             return super().encode(x)
 
     batches = [frames(a={name: (x, 1)}) for name, x in (("p", 1), ("q", 2), ("r", 3))]
 
-    parts = inference.side_by_side([model(Slow())], batches, "auto", "float32", 2)
+    parts = inference.predict_in_parallel([model(Slow())], batches, "auto", "float32", 2)
 
-    assert told(parts) == ["p", "q", "r"]
+    assert utterance_ids(parts) == ["p", "q", "r"]
     assert {number for _, number in Slow.counts} == {1}
     assert len({thread for thread, _ in Slow.counts}) == 2
 
 
 @pytest.mark.parametrize(("waiting", "ahead"), [(1 << 28, 3), (30, 1), (0, 0)])
-def test_few_batches_are_read_before_they_are_answered(monkeypatch, waiting, ahead):
-    """Three of 24 bytes at most with three threads, one where 30 bytes may wait."""
-    monkeypatch.setattr(inference, "WAITING", waiting)
+def test_few_batches_are_read_ahead(monkeypatch, waiting, ahead):
+    """Batches have 24 bytes. Three threads read at most three ahead, or one if only 30 bytes may wait."""
+    monkeypatch.setattr(inference, "MAX_PENDING_BYTES", waiting)
     read = 0
 
     def batches():
@@ -211,35 +216,37 @@ def test_few_batches_are_read_before_they_are_answered(monkeypatch, waiting, ahe
             yield frames(a={f"u{read}": (1, 3)})
 
     most = 0
-    for answered, _ in enumerate(inference.side_by_side([model()], batches(), "auto", "float32", 3), 1):
-        most = max(most, read - answered)
+    for returned, _ in enumerate(
+        inference.predict_in_parallel([model()], batches(), "auto", "float32", 3), 1
+    ):
+        most = max(most, read - returned)
 
     assert most == ahead
 
 
-def test_a_fault_in_one_batch_ends_all_and_what_is_not_begun_never_begins():
+def test_after_an_error_in_one_batch_no_further_batches_start():
     class Counted(Sums):
-        begun = 0
+        started = 0
 
         def encode(self, x):
-            Counted.begun += 1
+            Counted.started += 1
             return super().encode(x)
 
-    silent = frames(a={"p": (0, 1)})
-    batches = [silent, *(frames(a={f"u{k}": (1, 1)}) for k in range(100))]
+    all_zero = frames(a={"p": (0, 1)})
+    batches = [all_zero, *(frames(a={f"u{k}": (1, 1)}) for k in range(100))]
 
     with pytest.raises(UserError, match="utterance 'p' has no modality"):
-        list(inference.side_by_side([model(Counted())], batches, "auto", "float32", 2))
+        list(inference.predict_in_parallel([model(Counted())], batches, "auto", "float32", 2))
 
-    assert Counted.begun < 10
+    assert Counted.started < 10
 
 
-def with_part(path, value):
-    """A model's header with one part replaced, or taken away."""
+def changed_header(path, value):
+    """A model's header with one value replaced, or removed if the new value is None."""
     header = deepcopy(models.header("if_mmin"))
-    *way, last = path.split(".")
+    *keys, last = path.split(".")
     inner = header
-    for key in way:
+    for key in keys:
         inner = inner[key]
     if value is None:
         del inner[last]
@@ -248,16 +255,16 @@ def with_part(path, value):
     return header
 
 
-def test_a_model_has_what_its_header_says():
-    made = inference.model("m", models.model("if_mmin"), CPU, models.header("if_mmin"))
+def test_a_model_takes_its_settings_from_the_header():
+    loaded = inference.model("m", models.model("if_mmin"), CPU, models.header("if_mmin"))
 
-    assert (made.sizes, made.classes, made.extractors) == (models.SIZES, models.CLASSES, {})
-    np.testing.assert_array_equal(made.scaling[0], np.float32(models.SCALING["mean"]))
-    assert made.temperatures["a"] == 0.7
+    assert (loaded.sizes, loaded.classes, loaded.extractors) == (models.SIZES, models.CLASSES, {})
+    np.testing.assert_array_equal(loaded.scaling[0], np.float32(models.SCALING["mean"]))
+    assert loaded.temperatures["a"] == 0.7
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "fault"),
     [
         ("corpus.classes", ["x", "y", "z"], "invalid classes"),
         ("corpus.classes", [1, 2, 3, 4], "invalid classes"),
@@ -276,12 +283,12 @@ def test_a_model_has_what_its_header_says():
         ("start.encoders", 3, "TypeError"),
     ],
 )
-def test_a_header_that_would_give_silent_nonsense_is_refused(path, value, said):
-    with pytest.raises(UserError, match=rf"^m: is no usable model \({said}"):
-        inference.model("m", models.model("if_mmin"), CPU, with_part(path, value))
+def test_a_header_with_invalid_values_is_refused(path, value, fault):
+    with pytest.raises(UserError, match=rf"^m: is not a usable model \({fault}"):
+        inference.model("m", models.model("if_mmin"), CPU, changed_header(path, value))
 
 
-def test_a_condition_without_a_temperature_is_not_answered():
+def test_a_condition_without_a_temperature_is_refused():
     lacking = model()._replace(temperatures={"v": 1.0})
 
     with pytest.raises(UserError, match=r"none for \{a\}"):

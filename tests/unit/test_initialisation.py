@@ -1,4 +1,4 @@
-"""Initial weights: Kaiming's normal for linear and convolution, PyTorch's default for LSTMs."""
+"""Initial weights: Kaiming normal for linear and convolution, PyTorch's default for LSTMs."""
 
 import pytest
 import torch
@@ -16,19 +16,19 @@ def net():
 
 
 @pytest.mark.parametrize(("name", "fan_in"), [("linear", 400), ("convolution", 50 * 4)])
-def test_weights_have_mean_0_and_deviation_root_2_over_fan_in(net, name, fan_in):
-    """Of n draws the deviation is known to 1 / sqrt(2 n), the mean to sd / sqrt(n); five of each pass."""
+def test_weights_have_mean_0_and_std_root_2_over_fan_in(net, name, fan_in):
+    """Tolerance: five standard errors, std / sqrt(2 n) for the std and std / sqrt(n) for the mean."""
     initialise(net)
 
     weight, n = net[name].weight, net[name].weight.numel()
-    sd = (2 / fan_in) ** 0.5
-    assert weight.std().item() == pytest.approx(sd, rel=5 / (2 * n) ** 0.5)
-    assert abs(weight.mean().item()) < 5 * sd / n**0.5
+    std = (2 / fan_in) ** 0.5
+    assert weight.std().item() == pytest.approx(std, rel=5 / (2 * n) ** 0.5)
+    assert abs(weight.mean().item()) < 5 * std / n**0.5
 
 
 @pytest.mark.parametrize("name", ["linear", "convolution"])
 def test_weights_are_normal_not_uniform(net, name):
-    """Of a normal 4.55 % lie beyond two deviations; of a uniform none do."""
+    """A normal distribution has 4.55 % beyond two std, a uniform distribution has none."""
     initialise(net)
 
     weight = net[name].weight
@@ -43,7 +43,7 @@ def test_biases_are_zero(net, name):
     assert not net[name].bias.any()
 
 
-def test_lstms_stay_as_pytorch_made_them(net):
+def test_lstms_keep_the_initial_weights_of_pytorch(net):
     before = {key: value.clone() for key, value in net["lstm"].state_dict().items()}
 
     initialise(net)
@@ -51,7 +51,7 @@ def test_lstms_stay_as_pytorch_made_them(net):
     assert all(torch.equal(net["lstm"].state_dict()[key], value) for key, value in before.items())
 
 
-def test_the_draw_comes_from_the_global_generator(net):
+def test_weights_depend_only_on_the_global_generator(net):
     torch.manual_seed(5)
     initialise(net)
     first = net["linear"].weight.clone()

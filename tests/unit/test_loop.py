@@ -1,4 +1,4 @@
-"""Training: what is kept, what stops, what is drawn."""
+"""The training loop: chosen epoch, random draws, errors and resuming."""
 
 import io
 
@@ -38,59 +38,59 @@ def fit_settings():
 
 @pytest.fixture
 def fit(corpus, fit_settings):
-    """Fit a system on the small corpus and give what is left."""
+    """Return a function that trains a system on the small corpus."""
 
-    def fitted(system, seed=0, on_epoch=lambda row: None, **changes):
+    def train(system, seed=0, on_epoch=lambda row: None, **changes):
         torch.manual_seed(7)
         return loop.fit(
             system, corpus, fit_settings(**changes), seed=seed, precision="float32", on_epoch=on_epoch
         )
 
-    return fitted
+    return train
 
 
 class Scripted(nn.Module):
-    """A system that is right about as many validation utterances, in each epoch, as it is told to be."""
+    """A system that is right for a given number of validation utterances in each epoch."""
 
     smallest_batch = 1
 
-    def __init__(self, corpus, right, *, loss=None, spread=None, logit=1.0):
-        """Take per epoch how many of 12 are right in each condition, and how far the feature h_a varies."""
+    def __init__(self, corpus, right, *, loss=None, std=None, logit=1.0):
+        """Take how many of 12 utterances are right in each epoch, and the std of feature h_a by epoch."""
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(2))
         self.register_buffer("epoch", torch.zeros((), dtype=torch.int64))
         self.y = corpus.y[corpus.rows["validation"]]
-        self.right, self.loss, self.spread, self.logit = right, loss or {}, spread or {}, logit
+        self.right, self.loss, self.std, self.logit = right, loss or {}, std or {}, logit
         self.events = []
 
     def networks(self):
-        """All is one network."""
+        """Return the system as a single network."""
         return {"all": self}
 
     def checkpoint_groups(self):
-        """Two conditions pick the epoch of the whole."""
+        """Return a single group; two conditions select its epoch."""
         return {"": CheckpointGroup(("a", "v"), self.state_dict())}
 
     def precompute_targets(self, x):
-        """The first frame of each utterance, which tells utterances apart."""
-        self.events.append(("prepare", self.training, torch.is_grad_enabled(), self.weight.detach().clone()))
+        """The position of the first frame, which identifies an utterance."""
+        self.events.append(("targets", self.training, torch.is_grad_enabled(), self.weight.detach().clone()))
         return {"start": x["a"].start}
 
     def training_losses(self, batch):
-        """A square that Adam lowers; the loss told for this epoch and step; the mean label."""
+        """A quadratic loss, the scripted loss of this epoch and step, and the mean label."""
         self.epoch.fill_(batch.epoch)
         step = sum(e[0] == "batch" and e[1].epoch == batch.epoch for e in self.events) + 1
         self.events.append(("batch", batch))
         value = self.loss.get((batch.epoch, step), 0.0)
         L = (self.weight - 1).square().sum()
-        return {"L": L, "L_told": L.detach() * 0 + value, "L_label": batch.y.float().mean()}
+        return {"L": L, "L_scripted": L.detach() * 0 + value, "L_label": batch.y.float().mean()}
 
     def encode(self, x):
-        """Nothing is needed of the sequences but how many there are."""
+        """Only the number of sequences matters."""
         return {"n": torch.zeros(len(x["a"].lengths))}
 
     def predict(self, encoded, conditions):
-        """Right for the first utterances of the validation set, wrong for the others."""
+        """Right for the first validation utterances, wrong for the others."""
         del encoded
         return {c: Prediction(self._logits(self.right[int(self.epoch) - 1], c), None) for c in conditions}
 
@@ -100,18 +100,18 @@ class Scripted(nn.Module):
         return self.logit * nn.functional.one_hot(predicted, 4).float()
 
     def monitored(self, encoded):
-        """Unit 0 never varies, unit 1 takes two values, as far apart as told."""
+        """Unit 0 is constant; unit 1 alternates between -std and std."""
         sign = torch.arange(len(encoded["n"])) % 2 * 2.0 - 1
-        spread = self.spread.get(int(self.epoch), 1.0)
-        return {"h_a": torch.stack([torch.ones_like(sign), spread * sign], 1)}
+        std = self.std.get(int(self.epoch), 1.0)
+        return {"h_a": torch.stack([torch.ones_like(sign), std * sign], 1)}
 
     def batches(self):
         """The batches seen, in order."""
         return [event[1] for event in self.events if event[0] == "batch"]
 
 
-def test_the_first_best_epoch_wins_and_its_weights_are_left(corpus, fit):
-    """Right of 12: 4, 8, 8, 2. Epochs 2 and 3 tie."""
+def test_the_first_best_epoch_is_chosen_and_its_weights_are_loaded(corpus, fit):
+    """Epochs 2 and 3 tie."""
     system = Scripted(corpus, [4, 8, 8, 2])
 
     fitted = fit(system, epochs_constant=4, epochs_decay=0)
@@ -122,7 +122,7 @@ def test_the_first_best_epoch_wins_and_its_weights_are_left(corpus, fit):
     assert int(system.epoch) == 2
 
 
-def test_the_weights_left_are_those_at_the_end_of_the_chosen_epoch(corpus, fit):
+def test_the_final_weights_are_those_at_the_end_of_the_chosen_epoch(corpus, fit):
     system, shorter = Scripted(corpus, [4, 8, 2, 2]), Scripted(corpus, [4, 8])
 
     fit(system, epochs_constant=4, epochs_decay=0)
@@ -131,7 +131,7 @@ def test_the_weights_left_are_those_at_the_end_of_the_chosen_epoch(corpus, fit):
     assert torch.equal(system.weight, shorter.weight)
 
 
-def test_an_epoch_with_nothing_right_can_be_chosen(corpus, fit):
+def test_an_epoch_without_right_predictions_can_be_chosen(corpus, fit):
     fitted = fit(Scripted(corpus, [0, 0]), epochs_constant=2, epochs_decay=0)
 
     assert list(fitted.history["chosen"]) == [1, 0]
@@ -149,22 +149,22 @@ def test_validation_is_pooled_over_the_system_s_conditions(corpus, fit):
 
 
 def test_losses_are_means_over_utterances_not_over_batches(corpus, fit):
-    """36 utterances in tens: the last batch has six. The labels 0 1 2 3 ... of 36 have the mean 1.5."""
+    """36 utterances in batches of 10, the last of 6. The labels 0 1 2 3 0 ... have mean 1.5."""
     fitted = fit(Scripted(corpus, [1]), epochs_constant=1, epochs_decay=0)
 
     assert fitted.history.loc[0, "L_label"] == pytest.approx(1.5)
 
 
-def test_the_history_has_the_rates_of_the_schedule(corpus, fit):
-    """8, 8, then 2/3 and 1/3 of it."""
+def test_the_history_has_the_learning_rates_of_the_schedule(corpus, fit):
+    """8, 8, then 2/3 and 1/3 of 8."""
     fitted = fit(Scripted(corpus, [1] * 4), epochs_constant=2, epochs_decay=2, lr=8.0)
 
     np.testing.assert_allclose(fitted.history["lr"], [8, 8, 16 / 3, 8 / 3])
 
 
-def test_the_steps_of_an_epoch_use_its_rate(corpus, fit):
-    """Adam's first step has the length of the rate: 0.75 x 0.01 in the first of three epochs of decay."""
-    moved = []
+def test_the_steps_of_an_epoch_use_its_learning_rate(corpus, fit):
+    """Adam's first step equals the learning rate: 0.75 x 0.01 in the first of three epochs of decay."""
+    weights = []
     system = Scripted(corpus, [1] * 3)
 
     fit(
@@ -172,26 +172,26 @@ def test_the_steps_of_an_epoch_use_its_rate(corpus, fit):
         epochs_constant=0,
         epochs_decay=3,
         batch=36,
-        on_epoch=lambda row: moved.append(system.weight.detach().clone()),
+        on_epoch=lambda row: weights.append(system.weight.detach().clone()),
     )
 
-    torch.testing.assert_close(moved[0], torch.full((2,), 0.0075), rtol=1e-4, atol=0)
+    torch.testing.assert_close(weights[0], torch.full((2,), 0.0075), rtol=1e-4, atol=0)
 
 
-def test_every_epoch_is_told_as_it_ends(corpus, fit):
-    told = []
+def test_on_epoch_receives_each_row_of_the_history(corpus, fit):
+    rows = []
 
-    fitted = fit(Scripted(corpus, [1, 2, 3]), on_epoch=lambda row: told.append(dict(row)))
+    fitted = fit(Scripted(corpus, [1, 2, 3]), on_epoch=lambda row: rows.append(dict(row)))
 
-    assert [row["epoch"] for row in told] == [1, 2, 3]
-    pd.testing.assert_frame_equal(pd.DataFrame(told), fitted.history.drop(columns="chosen"))
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    pd.testing.assert_frame_equal(pd.DataFrame(rows), fitted.history.drop(columns="chosen"))
 
 
-# Draws.
+# Masks and order.
 
 
 def seen(system):
-    """For each epoch, the mask of each utterance (by its first frame), in the order in which they came."""
+    """For each epoch, the utterances (by first frame) and their masks, in training order."""
     epochs = {}
     for batch in system.batches():
         for start, mask in zip(batch.x["a"].start.tolist(), batch.available.tolist(), strict=True):
@@ -199,7 +199,7 @@ def seen(system):
     return epochs
 
 
-def test_each_epoch_shows_each_training_utterance_once_under_one_mask(corpus, fit):
+def test_each_epoch_has_each_training_utterance_once_with_one_mask(corpus, fit):
     system = Scripted(corpus, [1] * 3)
 
     fit(system)
@@ -209,7 +209,7 @@ def test_each_epoch_shows_each_training_utterance_once_under_one_mask(corpus, fi
     assert all(0 < sum(mask) < 3 for epoch in seen(system).values() for _, mask in epoch)
 
 
-def test_masks_and_order_differ_from_epoch_to_epoch(corpus, fit):
+def test_masks_and_order_differ_between_epochs(corpus, fit):
     system = Scripted(corpus, [1] * 3)
 
     fit(system)
@@ -219,7 +219,7 @@ def test_masks_and_order_differ_from_epoch_to_epoch(corpus, fit):
     assert [s for s, _ in epochs[1]] != [s for s, _ in epochs[2]]
 
 
-def test_masks_depend_on_the_seed_alone_and_not_on_the_batch_size(corpus, fit):
+def test_masks_depend_on_the_seed_and_not_on_the_batch_size(corpus, fit):
     first, second, other = (Scripted(corpus, [1] * 3) for _ in range(3))
 
     fit(first, batch=10)
@@ -239,7 +239,7 @@ def test_masks_do_not_depend_on_the_global_generator(corpus, fit_settings):
     assert seen(first) == seen(second)
 
 
-def test_a_batch_holds_labels_and_targets_of_its_own_utterances(corpus, fit):
+def test_a_batch_holds_labels_and_targets_of_its_utterances(corpus, fit):
     system = Scripted(corpus, [1] * 3)
 
     fit(system)
@@ -250,38 +250,38 @@ def test_a_batch_holds_labels_and_targets_of_its_own_utterances(corpus, fit):
         assert [by_start[start] for start in batch.x["a"].start.tolist()] == batch.y.tolist()
 
 
-def test_prepare_is_asked_once_before_the_first_step_in_evaluation_mode_without_gradient(corpus, fit):
+def test_targets_are_precomputed_once_in_evaluation_mode(corpus, fit):
     system = Scripted(corpus, [1] * 3)
 
     fit(system)
 
-    asked = [event for event in system.events if event[0] == "prepare"]
-    assert system.events[0] is asked[0]
-    assert len(asked) == 1
-    _, training, gradient, weight = asked[0]
+    calls = [event for event in system.events if event[0] == "targets"]
+    assert system.events[0] is calls[0]
+    assert len(calls) == 1
+    _, training, gradient, weight = calls[0]
     assert not training
     assert not gradient
     assert torch.equal(weight, torch.zeros(2))
 
 
-# Stops.
+# Errors.
 
 
-def test_a_loss_that_is_not_finite_stops_with_its_name_epoch_and_step(corpus, fit):
+def test_a_non_finite_loss_stops_with_its_name_epoch_and_step(corpus, fit):
     system = Scripted(corpus, [1] * 3, loss={(2, 3): float("nan")})
 
-    with pytest.raises(TrainingError, match="L_told is nan in epoch 2, step 3; expected a finite loss"):
+    with pytest.raises(TrainingError, match="L_scripted is nan in epoch 2, step 3; expected a finite loss"):
         fit(system)
 
 
-def test_a_logit_that_is_not_finite_stops_with_condition_and_role(corpus, fit):
+def test_a_non_finite_logit_stops_with_condition_and_role(corpus, fit):
     with pytest.raises(
         TrainingError, match="condition a: a logit of the validation utterances is not finite"
     ):
         fit(Scripted(corpus, [1] * 3, logit=float("inf")))
 
 
-def test_too_few_training_utterances_stop_with_a_sentence(corpus, fit_settings):
+def test_too_few_training_utterances_stop_with_an_error(corpus, fit_settings):
     few = corpus._replace(rows={**corpus.rows, "train": torch.arange(1)})
     system = Scripted(few, [1] * 3)
     system.smallest_batch = 2
@@ -290,33 +290,33 @@ def test_too_few_training_utterances_stop_with_a_sentence(corpus, fit_settings):
         loop.fit(system, few, fit_settings(), seed=0, precision="float32", on_epoch=lambda row: None)
 
 
-def test_the_history_has_the_share_of_live_units_and_their_mean_deviation(corpus, fit):
-    """One of two units varies, by 0.25 about its mean: a half live, mean deviation 0.125."""
-    fitted = fit(Scripted(corpus, [1], spread={1: 0.25}), epochs_constant=1, epochs_decay=0)
+def test_the_history_has_the_share_of_active_units_and_the_mean_std(corpus, fit):
+    """One of two units varies, with std 0.25: half are active, and the mean std is 0.125."""
+    fitted = fit(Scripted(corpus, [1], std={1: 0.25}), epochs_constant=1, epochs_decay=0)
 
     assert fitted.history.loc[0, "active_h_a"] == 0.5
     assert fitted.history.loc[0, "std_h_a"] == pytest.approx(0.125)
 
 
-def test_a_feature_that_is_one_output_for_all_at_the_chosen_epoch_stops_with_its_name(corpus, fit):
-    """Epoch 2 is chosen, and it alone has collapsed."""
+def test_a_feature_that_collapsed_at_the_chosen_epoch_is_an_error(corpus, fit):
+    """Epoch 2 is chosen, and only epoch 2 has collapsed."""
     with pytest.raises(TrainingError, match=r"^h_a: one output for all 12 validation utterances"):
-        fit(Scripted(corpus, [1, 5, 2], spread={2: 0.0}))
+        fit(Scripted(corpus, [1, 5, 2], std={2: 0.0}))
 
 
-def test_a_collapse_is_reported_where_it_is_to_be_a_warning(corpus, fit):
-    fitted = fit(Scripted(corpus, [1, 5, 2], spread={2: 0.0}), on_collapse="warn")
+def test_a_collapse_is_only_reported_if_on_collapse_is_warn(corpus, fit):
+    fitted = fit(Scripted(corpus, [1, 5, 2], std={2: 0.0}), on_collapse="warn")
 
     assert fitted.collapsed == ["h_a"]
 
 
-@pytest.mark.parametrize("spread", [{1: 0.0}, {2: 0.01}], ids=["in another epoch", "nearly"])
-def test_a_feature_that_varies_at_the_chosen_epoch_has_not_collapsed(corpus, fit, spread):
-    assert fit(Scripted(corpus, [1, 5, 2], spread=spread)).collapsed == []
+@pytest.mark.parametrize("std", [{1: 0.0}, {2: 0.01}], ids=["collapse in another epoch", "almost collapsed"])
+def test_a_feature_that_varies_at_the_chosen_epoch_has_not_collapsed(corpus, fit, std):
+    assert fit(Scripted(corpus, [1, 5, 2], std=std)).collapsed == []
 
 
-def test_a_system_whose_text_encoder_is_dead_stops(new_system, fit):
-    """A bias far below zero in front of the last ReLU of Enc_t: h_t is 0 for every utterance."""
+def test_a_system_with_a_dead_text_encoder_is_an_error(new_system, fit):
+    """A bias far below zero before the last ReLU of Enc_t: h_t is 0 for every utterance."""
     system = new_system()
     with torch.no_grad():
         system.encoders.specificity["t"].projection.bias.fill_(-1e6)
@@ -329,24 +329,24 @@ def test_a_system_whose_text_encoder_is_dead_stops(new_system, fit):
 
 
 class Two(nn.Module):
-    """Two networks of two weights, whose gradients are given by the loss."""
+    """Two networks of two weights each; the loss sets their gradients."""
 
     def __init__(self):
-        """All weights are 0."""
+        """Set all weights to 0."""
         super().__init__()
         self.p, self.q = nn.Linear(2, 1, bias=False), nn.Linear(2, 1, bias=False)
-        for part in (self.p, self.q):
-            nn.init.zeros_(part.weight)
+        for network in (self.p, self.q):
+            nn.init.zeros_(network.weight)
 
     def networks(self):
-        """Each on its own."""
+        """Return both networks."""
         return {"p": self.p, "q": self.q}
 
 
-def test_the_gradient_of_each_network_is_clipped_on_its_own():
-    """Gradients (30, 40) and (0.3, 0.4), largest norm 1: the first becomes (0.6, 0.8), the second stays.
+def test_the_gradient_of_each_network_is_clipped_separately():
+    """Gradients (30, 40) and (0.3, 0.4), maximum norm 1: only the first changes, to (0.6, 0.8).
 
-    Together they would be scaled alike. clip_grad_norm_ adds 1e-6 to the norm.
+    Joint clipping would scale both alike. clip_grad_norm_ adds 1e-6 to the norm.
     """
     system = Two()
     L = (system.p.weight * torch.tensor([30.0, 40.0])).sum()
@@ -358,7 +358,7 @@ def test_the_gradient_of_each_network_is_clipped_on_its_own():
     torch.testing.assert_close(system.q.weight.data, torch.tensor([[-0.3, -0.4]]), rtol=0, atol=1e-6)
 
 
-def test_a_step_forgets_the_gradient_of_the_one_before():
+def test_a_step_discards_the_gradient_of_the_previous_step():
     system = Two()
     optimiser = torch.optim.SGD(system.parameters(), lr=1.0)
     for _ in range(2):
@@ -367,7 +367,7 @@ def test_a_step_forgets_the_gradient_of_the_one_before():
     assert system.p.weight.tolist() == [[-2, -2]]
 
 
-def test_every_parameter_of_a_system_is_in_one_network(new_system):
+def test_every_parameter_of_a_system_is_in_exactly_one_network(new_system):
     system = new_system()
 
     clipped = [id(p) for network in system.networks().values() for p in network.parameters()]
@@ -380,11 +380,11 @@ def test_every_parameter_of_a_system_is_in_one_network(new_system):
 
 
 def trained(fit, system):
-    rows = []
+    weights = []
     fitted = fit(
-        system, on_epoch=lambda row: rows.append({n: p.clone() for n, p in system.state_dict().items()})
+        system, on_epoch=lambda row: weights.append({n: p.clone() for n, p in system.state_dict().items()})
     )
-    return fitted.history, rows
+    return fitted.history, weights
 
 
 def same(left, right):
@@ -394,26 +394,26 @@ def same(left, right):
     )
 
 
-def test_if_mmin_no_inv_is_if_mmin_at_lambda2_0_step_for_step(new_system, fit):
+def test_if_mmin_no_inv_trains_as_if_mmin_with_lambda2_0(new_system, fit):
     without = trained(fit, new_system("if_mmin_no_inv", lambda2=None))
 
     assert same(without, trained(fit, new_system("if_mmin", lambda2=0.0)))
     assert not same(without, trained(fit, new_system("if_mmin", lambda2=100.0)))
 
 
-def test_if_mmin_no_cascade_is_if_mmin_with_the_cascade_first_step_for_step(new_system, fit):
+def test_if_mmin_no_cascade_trains_as_if_mmin_with_cascade_first(new_system, fit):
     without = trained(fit, new_system("if_mmin_no_cascade", cascade=None))
 
     assert same(without, trained(fit, new_system("if_mmin", cascade="first")))
     assert not same(without, trained(fit, new_system("if_mmin", cascade="every")))
 
 
-def test_a_training_again_gives_the_same_bits(new_system, fit):
+def test_training_twice_gives_the_same_bits(new_system, fit):
     assert same(trained(fit, new_system()), trained(fit, new_system()))
 
 
-def test_the_targets_stay_while_the_student_moves(new_system, corpus, fit):
-    """After training, L_inv against the teacher's first H is not 0; recomputed by the student it would be."""
+def test_training_moves_the_features_away_from_the_targets(new_system, corpus, fit):
+    """Targets computed after training differ: it matters that the teacher computes them before."""
     system = new_system().eval()
     rows = corpus.rows["train"]
     with torch.no_grad():
@@ -426,21 +426,21 @@ def test_the_targets_stay_while_the_student_moves(new_system, corpus, fit):
     assert all((after[name] - before[name]).abs().max() > 1e-3 for name in ("h", "h_missing", "H"))
 
 
-def test_the_validation_scores_are_those_of_the_weights_that_are_left(new_system, corpus, fit):
+def test_the_validation_scores_are_those_of_the_final_weights(new_system, corpus, fit):
     system = new_system()
     fitted = fit(system)
 
     predicted, _ = predict(system, corpus, "validation", CONDITIONS, "float32")
 
     y = corpus.y[corpus.rows["validation"]]
-    right = torch.cat([predicted[c].O.argmax(1) == y for c in CONDITIONS]).float().mean().item()
-    answers = torch.cat([predicted[c].O.argmax(1) for c in CONDITIONS]).numpy()
+    accuracy = torch.cat([predicted[c].O.argmax(1) == y for c in CONDITIONS]).float().mean().item()
+    predicted_classes = torch.cat([predicted[c].O.argmax(1) for c in CONDITIONS]).numpy()
     chosen = fitted.history[fitted.history["chosen"] == 1].iloc[0]
-    assert chosen["validation_wa"] == pytest.approx(right)
-    assert chosen["validation_ua"] == pytest.approx(scoring.ua(y.repeat(6).numpy(), answers, 4))
+    assert chosen["validation_wa"] == pytest.approx(accuracy)
+    assert chosen["validation_ua"] == pytest.approx(scoring.ua(y.repeat(6).numpy(), predicted_classes, 4))
 
 
-def test_predictions_do_not_depend_on_how_many_are_encoded_at_once(new_system, corpus, monkeypatch):
+def test_predictions_do_not_depend_on_the_inference_batch_size(new_system, corpus, monkeypatch):
     system = new_system()
     together, _ = predict(system, corpus, "train", (*CONDITIONS, "avt"), "float32")
     monkeypatch.setattr("ifmmin.training.prediction.INFERENCE_BATCH", 5)
@@ -452,8 +452,8 @@ def test_predictions_do_not_depend_on_how_many_are_encoded_at_once(new_system, c
         torch.testing.assert_close(apart[condition].H_prime, expected.H_prime, rtol=0, atol=1e-6)
 
 
-def test_a_system_learns_what_its_corpus_holds(new_system, corpus):
-    """Classes with means some deviations apart: far above the quarter of chance within a few epochs."""
+def test_a_system_learns_to_separate_the_classes(new_system, corpus):
+    """The class means are several std apart: UA is far above chance (0.25) within a few epochs."""
     settings = loop.Settings(15, 5, 6, 0.01, 0.5, 1.0, "warn", 1)
     system = new_system(lambda2=0.1, dropout=0.0)
     fitted = loop.fit(system, corpus, settings, seed=0, precision="float32", on_epoch=lambda row: None)
@@ -461,8 +461,8 @@ def test_a_system_learns_what_its_corpus_holds(new_system, corpus):
     assert fitted.history["validation_ua"].max() > 0.6
 
 
-def test_masks_of_the_loop_are_those_of_the_stream_masks(corpus, fit):
-    """Position i of the first epoch has the i-th mask of the stream, whatever the order of batches."""
+def test_the_loop_draws_its_masks_from_the_stream_masks(corpus, fit):
+    """In the first epoch, utterance i has the i-th mask of the stream, for any order of batches."""
     system = Scripted(corpus, [1] * 3)
     fit(system, seed=3)
 
@@ -472,7 +472,7 @@ def test_masks_of_the_loop_are_those_of_the_stream_masks(corpus, fit):
 
 
 @needs_bf16
-def test_a_training_in_bf16_is_finite_and_leaves_float32_weights(new_system, corpus, fit_settings):
+def test_training_in_bf16_is_finite_and_keeps_float32_weights(new_system, corpus, fit_settings):
     system = new_system()
 
     fitted = loop.fit(system, corpus, fit_settings(), seed=0, precision="bf16", on_epoch=lambda row: None)
@@ -483,64 +483,64 @@ def test_a_training_in_bf16_is_finite_and_leaves_float32_weights(new_system, cor
     assert all(p.O.dtype == p.H_prime.dtype == torch.float32 for p in predicted.values())
 
 
-class Kept:
-    """A checkpoint in memory; its bytes go through a file's format, as on disk."""
+class MemoryCheckpoint:
+    """A checkpoint in memory, serialised as on disk."""
 
     def __init__(self):
-        """Keep nothing yet."""
+        """Start without a state."""
         self.content, self.saved = None, 0
 
     def load(self):
-        """What was kept."""
+        """Return the saved state, or None."""
         return self.content and torch.load(io.BytesIO(self.content), weights_only=True)
 
     def save(self, state):
-        """Keep a state."""
+        """Save a state."""
         file = io.BytesIO()
         torch.save(dict(state), file)
         self.content, self.saved = file.getvalue(), self.saved + 1
 
 
 class CutOff(Exception):  # noqa: N818 - no error
-    """What ends a training in the middle."""
+    """Interrupts a training run."""
 
 
-def of_mctn(new_system):
+def build_mctn(new_system):
     return mctn.build(
         sizes=SIZES, n_classes=4, hidden=6, steps=3, classifier=[7], dropout=0.5, translation_weight=0.3
     )
 
 
 @pytest.mark.parametrize(
-    "build", [lambda new_system: new_system("if_mmin"), of_mctn], ids=["if_mmin", "mctn"]
+    "build", [lambda new_system: new_system("if_mmin"), build_mctn], ids=["if_mmin", "mctn"]
 )
 @pytest.mark.parametrize("after", [1, 3])
-def test_a_training_that_was_cut_off_goes_on_and_ends_with_the_same_bits(
+def test_an_interrupted_training_resumes_and_ends_with_the_same_bits(
     new_system, corpus, fit_settings, build, after
 ):
-    """Weights, history and pick of the epoch; dropout, masks and order go on where they were."""
+    """Weights, history and chosen epoch are equal; dropout, masks and order continue where they stopped."""
 
     def fit(on_epoch, checkpoint, seed):
         torch.manual_seed(7)
         system = build(new_system)
         torch.manual_seed(seed)
         settings = fit_settings(epochs_constant=3, epochs_decay=2, on_collapse="warn")
-        how = {"seed": 0, "precision": "float32", "on_epoch": on_epoch, "checkpoint": checkpoint}
-        return system, loop.fit(system, corpus, settings, **how).history
+        options = {"seed": 0, "precision": "float32", "on_epoch": on_epoch, "checkpoint": checkpoint}
+        return system, loop.fit(system, corpus, settings, **options).history
 
     def until(row):
         if row["epoch"] == after:
             raise CutOff
 
-    kept, told = Kept(), []
-    whole, expected = fit(lambda row: None, None, 3)
+    checkpoint, epochs = MemoryCheckpoint(), []
+    uninterrupted, expected = fit(lambda row: None, None, 3)
     with pytest.raises(CutOff):
-        fit(until, kept, 3)
-    assert kept.saved == after
-    rest, history = fit(lambda row: told.append(row["epoch"]), kept, 99)  # another process drew other numbers
+        fit(until, checkpoint, 3)
+    assert checkpoint.saved == after
+    resumed, history = fit(lambda row: epochs.append(row["epoch"]), checkpoint, 99)  # other random state
 
     pd.testing.assert_frame_equal(history, expected, check_exact=True)
-    assert told == [1, 2, 3, 4, 5]
-    assert kept.saved == 4  # not the last epoch: its artifacts come at once
-    for name, x in whole.state_dict().items():
-        assert torch.equal(x, rest.state_dict()[name]), name
+    assert epochs == [1, 2, 3, 4, 5]
+    assert checkpoint.saved == 4  # none after the last epoch: the artifacts follow at once
+    for name, x in uninterrupted.state_dict().items():
+        assert torch.equal(x, resumed.state_dict()[name]), name

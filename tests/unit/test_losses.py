@@ -17,7 +17,7 @@ def batches(columns=3):
     return arrays.arrays(np.float64, st.tuples(st.integers(1, 6), st.just(columns)), elements=numbers)
 
 
-def straight(x, y, K):
+def equation_1(x, y, K):
     """Equation 1 for one pair, in numpy."""
     total = np.sqrt(((x.mean(0) - y.mean(0)) ** 2).sum())
     for k in range(2, K + 1):
@@ -27,18 +27,18 @@ def straight(x, y, K):
 
 
 @pytest.mark.parametrize(("K", "value"), [(1, 0.0), (2, 1.0), (3, 1.0), (4, 2.0), (5, 2.0)])
-def test_cmd_by_hand(K, value):
-    """0, 2 and 1, 1: means 1 and 1; second moments 1 and 0; third 0, 0; fourth 1, 0; fifth 0, 0."""
+def test_cmd_matches_hand_calculations(K, value):
+    """Batches 0, 2 and 1, 1: means 1 and 1; second moments 1 and 0; third 0, 0; fourth 1, 0; fifth 0, 0."""
     assert cmd(torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [1.0]]), K).item() == value
 
 
-def test_cmd_takes_the_length_of_the_vector_over_coordinates():
-    """Means differ by (3, 4), all else is 0: 5."""
+def test_cmd_uses_the_l2_norm_over_coordinates():
+    """The means differ by (3, 4), all other moments are 0: 5."""
     assert cmd(torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 0.0]]), 5).item() == 5
 
 
-def test_the_central_moment_is_biased():
-    """0, 1, 5 about 2: (4 + 1 + 9) / 3 and (-8 - 1 + 27) / 3."""
+def test_central_moments_are_divided_by_the_batch_size():
+    """Batch 0, 1, 5 with mean 2: (4 + 1 + 9) / 3 and (-8 - 1 + 27) / 3."""
     H = torch.tensor([[0.0], [1.0], [5.0]])
 
     torch.testing.assert_close(central_moment(H, 2), torch.tensor([14 / 3]))
@@ -48,7 +48,7 @@ def test_the_central_moment_is_biased():
 @few
 @given(x=batches(), y=batches(), K=st.integers(1, 6))
 def test_cmd_agrees_with_equation_1(x, y, K):
-    assert cmd(torch.tensor(x), torch.tensor(y), K).item() == pytest.approx(straight(x, y, K), abs=1e-9)
+    assert cmd(torch.tensor(x), torch.tensor(y), K).item() == pytest.approx(equation_1(x, y, K), abs=1e-9)
 
 
 @few
@@ -73,8 +73,8 @@ def test_cmd_of_equal_batches_is_zero_with_gradient_zero(x):
 
 @few
 @given(x=batches(), y=batches(), shift=arrays.arrays(np.float64, 3, elements=numbers))
-def test_cmd_of_batches_shifted_alike_stays(x, y, shift):
-    """float64: moments up to the fifth of numbers up to 4 keep nine digits."""
+def test_cmd_does_not_change_if_both_batches_are_shifted(x, y, shift):
+    """In float64, moments up to the fifth of numbers up to 4 keep nine digits."""
     shifted = cmd(torch.tensor(x + shift), torch.tensor(y + shift), 5)
 
     torch.testing.assert_close(shifted, cmd(torch.tensor(x), torch.tensor(y), 5), rtol=1e-7, atol=1e-7)
@@ -82,7 +82,7 @@ def test_cmd_of_batches_shifted_alike_stays(x, y, shift):
 
 @few
 @given(x=batches(), shift=arrays.arrays(np.float64, 3, elements=numbers), k=st.integers(2, 5))
-def test_higher_moments_do_not_see_a_shift(x, shift, k):
+def test_higher_moments_do_not_change_under_a_shift(x, shift, k):
     moved = central_moment(torch.tensor(x + shift), k)
 
     torch.testing.assert_close(moved, central_moment(torch.tensor(x), k), rtol=0, atol=1e-9)
@@ -111,17 +111,17 @@ def test_the_cmd_loss_of_equal_modalities_has_gradient_zero():
     assert torch.equal(H.grad, torch.zeros_like(H))
 
 
-def test_cmd_of_other_widths_is_refused():
+def test_cmd_of_different_widths_is_refused():
     with pytest.raises(ValueError, match="H_2 has 4 columns; expected 3, as H_1"):
         cmd(torch.zeros(2, 3), torch.zeros(2, 4), 5)
 
 
-def test_cmd_of_no_moment_is_refused():
+def test_cmd_without_moments_is_refused():
     with pytest.raises(ValueError, match="K is 0; expected at least 1"):
         cmd(torch.zeros(2, 3), torch.zeros(2, 3), 0)
 
 
-def test_distances_by_hand():
+def test_distances_match_hand_calculations():
     """Differences 3, 4, 0, 0: mean square 25 / 4, root 5 / 2."""
     prediction, target = torch.tensor([[3.0, 5.0], [1.0, 1.0]]), torch.ones(2, 2) * torch.tensor([0.0, 1.0])
     target[1] = 1
@@ -130,13 +130,13 @@ def test_distances_by_hand():
     assert feature_distance(prediction, target, "rmse").item() == 5 / 2
 
 
-def test_the_root_of_the_mean_is_over_all_numbers():
+def test_the_rmse_of_a_constant_difference_is_that_difference():
     """Nine differences of 2."""
     assert feature_distance(torch.full((3, 3), 2.0), torch.zeros(3, 3), "rmse").item() == 2
 
 
-def test_the_gradient_of_rmse_is_the_difference_over_count_and_root():
-    """D sqrt(s / n) / dx = x / (n sqrt(s / n)): for 3, 4, 0, 0 that is 3 / 10, 4 / 10, 0, 0."""
+def test_the_gradient_of_rmse_is_the_difference_over_count_times_rmse():
+    """The gradient of sqrt(s / n) is x / (n sqrt(s / n)): for 3, 4, 0, 0 that is 3 / 10, 4 / 10, 0, 0."""
     x = torch.tensor([[3.0, 4.0], [0.0, 0.0]], requires_grad=True)
 
     feature_distance(x, torch.zeros(2, 2), "rmse").backward()

@@ -1,4 +1,4 @@
-"""MCTN: the sequences it translates, its translations, its losses, and what reaches it at test."""
+"""MCTN: fixed-length sequences, translations, losses, and what a prediction reads."""
 
 from fractions import Fraction
 
@@ -14,7 +14,7 @@ from ifmmin.core.terms import CONDITIONS
 from ifmmin.nn.protocol import Batch
 from ifmmin.nn.sequences import Sequences
 from ifmmin.systems import mctn
-from ifmmin.systems.mctn import Head, Translation, attended, binned
+from ifmmin.systems.mctn import Head, Translation, attention_pool, resampled
 from ifmmin.training import loop
 from ifmmin.training.prediction import predict
 
@@ -35,7 +35,7 @@ PLAN = {
     "at": ("at", "v"),
     "vt": ("vt", "a"),
 }
-"""Source, target of level 1 and, of one modality, target of level 2: the design's table, by hand."""
+"""Source, target of level 1 and, for one modality, target of level 2; copied from the design document."""
 
 each_condition = pytest.mark.parametrize("condition", CONDITIONS)
 each_single = pytest.mark.parametrize("condition", ["a", "v", "t"])
@@ -53,7 +53,7 @@ def six(seed=0):
 
 
 def batch(x, system):
-    """As the loop makes it, in the units that the system has."""
+    """A batch as the training loop makes it, with the system's standardised targets."""
     n = len(x["a"].lengths)
     return Batch(x, torch.ones(n, 3, dtype=torch.bool), torch.arange(n) % 4, system.standardised(x), 1)
 
@@ -62,11 +62,11 @@ def frames_of(x, row):
     return x.frames[x.start[row] :][: x.lengths[row]].numpy().astype(np.float64)
 
 
-# Sequences of one length.
+# Sequences of fixed length.
 
 
 def sequence(values, extra=0.0):
-    """One sequence of a number a frame, that does not begin where its table does."""
+    """One sequence of scalar frames that does not start at the first row of the table."""
     frames = torch.tensor([extra, *values, extra])[:, None]
     return Sequences(frames, torch.tensor([1]), torch.tensor([len(values)]))
 
@@ -87,13 +87,13 @@ def sequence(values, extra=0.0):
     ],
     ids=lambda value: str(value) if isinstance(value, int) else None,
 )
-def test_sequences_of_one_length_by_hand(values, steps, expected):
+def test_binning_worked_out_by_hand(values, steps, expected):
     """5 frames in 2 bins: 0-1 and 2-4. 7 in 3: 0-1, 2-3, 4-6.
 
-    3 frames in 5 bins, whose middles are at 0.3, 0.9, 1.5, 2.1, 2.7 frames: in frames 0, 0, 1, 2, 2.
-    4 in 5: middles at 0.4, 1.2, 2.0, 2.8, 3.6; 2.0 is as near to frame 1 as to frame 2.
+    3 frames in 5 bins: the bin centres 0.3, 0.9, 1.5, 2.1, 2.7 lie in frames 0, 0, 1, 2, 2.
+    4 in 5: centres at 0.4, 1.2, 2.0, 2.8, 3.6; 2.0 is equally near to frames 1 and 2.
     """
-    assert binned(sequence(values), steps)[0, :, 0].tolist() == pytest.approx(expected)
+    assert resampled(sequence(values), steps)[0, :, 0].tolist() == pytest.approx(expected)
 
 
 def end_bin(t, steps, T):
@@ -102,22 +102,22 @@ def end_bin(t, steps, T):
 
 
 def reference(frames, steps):
-    """(steps, D), frame by frame. Of two frames equally near, the later."""
+    """Bin frame by frame into (steps, D); a tie goes to the later frame."""
     T = len(frames)
     if steps > T:
-        middles = [Fraction((2 * b + 1) * T, 2 * steps) for b in range(steps)]
-        return frames[[min(range(T), key=lambda t: (abs(t + Fraction(1, 2) - p), -t)) for p in middles]]
+        centres = [Fraction((2 * b + 1) * T, 2 * steps) for b in range(steps)]
+        return frames[[min(range(T), key=lambda t: (abs(t + Fraction(1, 2) - p), -t)) for p in centres]]
     bins = np.array([end_bin(t, steps, T) for t in range(T)])
     return np.stack([frames[bins == b].mean(0) for b in range(steps)])
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 13), min_size=1, max_size=5), st.integers(1, 8), st.integers(0, 999))
-def test_sequences_of_one_length_against_numpy(lengths, steps, seed):
-    """Float32 against float64: means of a few numbers of about 1."""
+def test_binning_agrees_with_numpy(lengths, steps, seed):
+    """Float32 against float64: means of a few values of size 1."""
     x = draw_sequences(lengths, 2, torch.Generator().manual_seed(seed))
 
-    got = binned(x, steps)
+    got = resampled(x, steps)
 
     assert got.dtype == torch.float32
     assert got.shape == (len(lengths), steps, 2)
@@ -126,17 +126,17 @@ def test_sequences_of_one_length_against_numpy(lengths, steps, seed):
 
 
 def test_frames_outside_a_sequence_are_not_read():
-    """Before it, behind it, and behind the shorter of two."""
+    """Frames before, between and after the sequences are NaN."""
     frames = torch.tensor([torch.nan, 1, 2, torch.nan, 3, 4, 5, torch.nan])[:, None]
     x = Sequences(frames, torch.tensor([1, 4]), torch.tensor([2, 3]))
 
-    assert binned(x, 2)[..., 0].tolist() == [[1, 2], [3, 4.5]]
+    assert resampled(x, 2)[..., 0].tolist() == [[1, 2], [3, 4.5]]
 
 
 # Translation.
 
 
-def test_the_states_of_an_encoder_are_those_of_both_directions_summed():
+def test_encoder_states_are_the_sum_of_both_directions():
     module = Translation(hidden=5).double()
     x = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0)).double()
     forward, backward = (nn.LSTM(5, 5, batch_first=True).double() for _ in range(2))
@@ -153,7 +153,7 @@ def test_the_states_of_an_encoder_are_those_of_both_directions_summed():
 
 
 def decoded_step_by_step(module, states, scored):
-    """The published decoder: each step scores every state anew, from the cell's state before it."""
+    """The published decoder: each step rescores every state from the previous cell state."""
     cell = nn.LSTMCell(5, 5).double()
     cell.load_state_dict({k.removesuffix("_l0"): w for k, w in module.decoder.state_dict().items()})
     h = c = torch.zeros(len(states), 5).double()
@@ -166,8 +166,8 @@ def decoded_step_by_step(module, states, scored):
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, 100.0])
-def test_a_term_of_the_last_state_in_a_linear_score_does_not_change_the_translation(scale):
-    """The score is w e_j + w' c_{i-1}; the second term is the same for all j. In float64: 1e-12."""
+def test_the_previous_cell_state_cancels_in_a_linear_attention_score(scale):
+    """The score is w e_j + w' c_{i-1}; the second term is the same for all j, so softmax ignores it."""
     draw = torch.Generator().manual_seed(1)
     module, states = Translation(hidden=5).double(), torch.randn(3, 4, 5, generator=draw).double()
     w, w_prime = module.attention.weight[0], scale * torch.randn(5, generator=draw).double()
@@ -180,8 +180,8 @@ def test_a_term_of_the_last_state_in_a_linear_score_does_not_change_the_translat
     torch.testing.assert_close(decoded, published, rtol=0, atol=1e-12)
 
 
-def test_a_score_that_is_not_linear_would_change_the_translation():
-    """Or the test above would prove nothing: tanh(w e_j + w' c_{i-1}) weighs anew in each step."""
+def test_a_nonlinear_attention_score_would_change_the_translation():
+    """Control for the test above: with tanh(w e_j + w' c_{i-1}) the weights change at each step."""
     draw = torch.Generator().manual_seed(1)
     module, states = Translation(hidden=5).double(), torch.randn(3, 4, 5, generator=draw).double()
     w, w_prime = module.attention.weight[0], torch.randn(5, generator=draw).double()
@@ -193,14 +193,14 @@ def test_a_score_that_is_not_linear_would_change_the_translation():
     assert (other - module.decode(states)).abs().max() > 1e-4
 
 
-def test_attention_by_hand():
-    """Scores 0 and log 3: weights 1/4 and 3/4 of the states 1 and 3."""
+def test_attention_worked_out_by_hand():
+    """Scores 0 and log 3 give the states 1 and 3 weights of 1/4 and 3/4."""
     states = torch.tensor([[[1.0], [3.0]]])
 
-    assert attended(states, torch.tensor([[[0.0], [np.log(3)]]])).item() == pytest.approx(2.5)
+    assert attention_pool(states, torch.tensor([[[0.0], [np.log(3)]]])).item() == pytest.approx(2.5)
 
 
-def test_the_head_pools_its_lstm_s_states_by_the_tanh_of_a_linear_score():
+def test_the_head_pools_lstm_states_by_the_tanh_of_a_linear_score():
     head, joint = Head(hidden=5), torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
 
     pooled = head(joint).detach()
@@ -208,15 +208,15 @@ def test_the_head_pools_its_lstm_s_states_by_the_tanh_of_a_linear_score():
     states = head.lstm(joint)[0].detach().double().numpy()
     weight, bias = (p.detach().double().numpy() for p in head.attention.parameters())
     exponential = np.exp(np.tanh(states @ weight[0] + bias))
-    shares = exponential / exponential.sum(1, keepdims=True)
-    np.testing.assert_allclose(pooled, (shares[..., None] * states).sum(1), rtol=0, atol=1e-6)
+    weights = exponential / exponential.sum(1, keepdims=True)
+    np.testing.assert_allclose(pooled, (weights[..., None] * states).sum(1), rtol=0, atol=1e-6)
 
 
-# What is translated into what.
+# Sources and targets.
 
 
 @each_condition
-def test_source_and_targets_are_all_three_modalities_each_once(condition):
+def test_source_and_targets_cover_each_modality_once(condition):
     system = translator(condition)
 
     assert sorted("".join([condition, *mctn.TARGETS[condition]])) == ["a", "t", "v"]
@@ -226,7 +226,7 @@ def test_source_and_targets_are_all_three_modalities_each_once(condition):
 
 
 @each_condition
-def test_a_second_level_is_where_two_modalities_are_missing(condition, draw_x):
+def test_a_second_level_exists_if_two_modalities_are_missing(condition, draw_x):
     system = translator(condition)
 
     names = system.training_losses(batch(draw_x(5), system)).keys()
@@ -272,19 +272,19 @@ def test_the_loss_of_a_pair_is_the_weighted_sum_of_its_terms(draw_x):
 
 
 def statistics(x, modalities):
-    """Mean and deviation of the valid frames, modalities side by side."""
-    of = [np.concatenate([frames_of(x[m], row) for row in range(len(x[m].lengths))]) for m in modalities]
-    return np.concatenate([f.mean(0) for f in of]), np.concatenate([f.std(0) for f in of])
+    """Mean and std of the valid frames, modalities concatenated."""
+    frames = [np.concatenate([frames_of(x[m], row) for row in range(len(x[m].lengths))]) for m in modalities]
+    return np.concatenate([f.mean(0) for f in frames]), np.concatenate([f.std(0) for f in frames])
 
 
 def standardised(x, modalities, steps):
-    """(B, steps, sum of D_m), by numpy."""
-    mean, deviation = statistics(x, modalities)
+    """Standardised bins in numpy: (B, steps, sum of D_m)."""
+    mean, std = statistics(x, modalities)
     n = len(x["a"].lengths)
     rows = [
         np.concatenate([reference(frames_of(x[m], row), steps) for m in modalities], 1) for row in range(n)
     ]
-    return (np.stack(rows) - mean) / deviation
+    return (np.stack(rows) - mean) / std
 
 
 def prepared(condition, x, **changes):
@@ -294,8 +294,8 @@ def prepared(condition, x, **changes):
 
 
 @each_condition
-def test_translations_into_zeros_lose_the_mean_square_of_what_was_to_be_said(draw_x, condition):
-    """With output maps of 0, each loss is the mean of squares of its target, in units of deviation."""
+def test_zero_translations_lose_the_mean_square_of_their_targets(draw_x, condition):
+    """With output maps of 0, each loss is the mean square of its standardised target."""
     x = draw_x(7)
     system = prepared(condition, x)
     for p in system.outputs.parameters():
@@ -311,8 +311,8 @@ def test_translations_into_zeros_lose_the_mean_square_of_what_was_to_be_said(dra
 
 
 @each_condition
-def test_the_translations_by_their_wiring(draw_x, condition):
-    """There: source, level 1, target. Back: what came out, the same level 1, source. On: states, level 2."""
+def test_translation_losses_follow_the_wiring_of_the_levels(draw_x, condition):
+    """Forward: source, level 1, target. Cycle: translation, level 1, source. Second: states, level 2."""
     x = draw_x(7)
     system = prepared(condition, x)
 
@@ -321,17 +321,17 @@ def test_the_translations_by_their_wiring(draw_x, condition):
     source, target, *second = PLAN[condition]
     wanted = {s: torch.from_numpy(standardised(x, s, 3)).float() for s in PLAN[condition]}
     states = system.level_1.encode(system.inputs[source](wanted[source]))
-    there = system.outputs[target](system.level_1.decode(states))
-    again = system.level_1.encode(system.inputs[target](there))
-    back = system.outputs[source](system.level_1.decode(again))
+    translated = system.outputs[target](system.level_1.decode(states))
+    translated_states = system.level_1.encode(system.inputs[target](translated))
+    back = system.outputs[source](system.level_1.decode(translated_states))
     expected = {
-        "L_trans_1": (there - wanted[target]).square().mean(),
+        "L_trans_1": (translated - wanted[target]).square().mean(),
         "L_cycle": (back - wanted[source]).square().mean(),
     }
     if second:
         states = system.level_2.encode(states)
-        on = system.outputs[second[0]](system.level_2.decode(states))
-        expected["L_trans_2"] = (on - wanted[second[0]]).square().mean()
+        second_translation = system.outputs[second[0]](system.level_2.decode(states))
+        expected["L_trans_2"] = (second_translation - wanted[second[0]]).square().mean()
     O = system.classifier(system.head(states))
     expected["L_cls"] = -O.log_softmax(1)[torch.arange(7), torch.arange(7) % 4].mean()
     for name, value in expected.items():
@@ -339,34 +339,34 @@ def test_the_translations_by_their_wiring(draw_x, condition):
 
 
 def reached(system, loss):
-    """The modules two levels down whose parameters have a gradient from a loss."""
+    """Names (two levels deep) of the modules that receive a gradient from a loss."""
     named = dict(system.named_parameters())
-    found = torch.autograd.grad(loss, list(named.values()), allow_unused=True, retain_graph=True)
+    gradients = torch.autograd.grad(loss, list(named.values()), allow_unused=True, retain_graph=True)
     return {
         ".".join(name.split(".")[:2])
-        for name, gradient in zip(named, found, strict=True)
+        for name, gradient in zip(named, gradients, strict=True)
         if gradient is not None and gradient.any()
     }
 
 
-WAY = {"level_1.encoder", "level_1.attention", "level_1.decoder"}
+LEVEL_1 = {"level_1.encoder", "level_1.attention", "level_1.decoder"}
 
 
 @each_condition
-def test_the_cycle_trains_the_encoder_and_the_decoder_of_the_way_there(draw_x, condition):
-    """And the map out of the translation: it is not held."""
+def test_the_cycle_loss_also_trains_the_forward_translation(draw_x, condition):
+    """The translation is not detached, so its output map is trained too."""
     system = translator(condition)
     source, target, *_ = PLAN[condition]
 
     losses = system.training_losses(batch(draw_x(6), system))
 
-    there = {f"inputs.{source}", f"outputs.{target}", *WAY}
-    assert reached(system, losses["L_trans_1"]) == there
-    assert reached(system, losses["L_cycle"]) == {*there, f"inputs.{target}", f"outputs.{source}"}
+    forward = {f"inputs.{source}", f"outputs.{target}", *LEVEL_1}
+    assert reached(system, losses["L_trans_1"]) == forward
+    assert reached(system, losses["L_cycle"]) == {*forward, f"inputs.{target}", f"outputs.{source}"}
 
 
 @each_single
-def test_the_second_translation_trains_its_own_level_and_the_states_that_it_reads(draw_x, condition):
+def test_the_second_translation_trains_level_2_and_the_level_1_encoder(draw_x, condition):
     system = translator(condition)
 
     L_trans_2 = system.training_losses(batch(draw_x(6), system))["L_trans_2"]
@@ -381,7 +381,7 @@ def test_the_second_translation_trains_its_own_level_and_the_states_that_it_read
 
 
 @each_single
-def test_emotion_is_read_from_the_states_of_the_second_level(draw_x, condition):
+def test_the_classifier_reads_level_2_states_of_a_single_modality(draw_x, condition):
     system = translator(condition)
 
     L_cls = system.training_losses(batch(draw_x(6), system))["L_cls"]
@@ -397,7 +397,7 @@ def test_emotion_is_read_from_the_states_of_the_second_level(draw_x, condition):
 
 
 @each_pair
-def test_emotion_is_read_from_the_states_of_the_only_level(draw_x, condition):
+def test_the_classifier_reads_level_1_states_of_a_pair(draw_x, condition):
     system = translator(condition)
 
     L_cls = system.training_losses(batch(draw_x(6), system))["L_cls"]
@@ -413,7 +413,7 @@ def test_emotion_is_read_from_the_states_of_the_only_level(draw_x, condition):
 
 
 def calls(system, run):
-    """How often each recurrent part runs."""
+    """How often each LSTM runs."""
     counts = dict.fromkeys((name for name, part in system.named_modules() if isinstance(part, nn.LSTM)), 0)
 
     def counted(name):
@@ -430,7 +430,7 @@ def calls(system, run):
 
 
 @each_condition
-def test_level_1_runs_there_and_back_and_level_2_there_alone(draw_x, condition):
+def test_level_1_runs_forward_and_back_and_level_2_only_forward(draw_x, condition):
     system, x = translator(condition), draw_x(4)
 
     counts = calls(system, lambda: system.training_losses(batch(x, system)))
@@ -440,8 +440,8 @@ def test_level_1_runs_there_and_back_and_level_2_there_alone(draw_x, condition):
 
 
 @each_condition
-def test_the_way_back_starts_from_the_translation_and_not_from_the_target(draw_x, condition):
-    """Another first target changes L_trans_1 and no bit of what else is lost."""
+def test_the_cycle_starts_from_the_translation_not_from_the_target(draw_x, condition):
+    """Changing the first target changes L_trans_1 (and L) and no bit of the other losses."""
     system, x, other = translator(condition), draw_x(6), draw_x(6, seed=1)
     target = PLAN[condition][1]
 
@@ -451,11 +451,11 @@ def test_the_way_back_starts_from_the_translation_and_not_from_the_target(draw_x
     assert {name for name in losses if not torch.equal(losses[name], changed[name])} == {"L", "L_trans_1"}
 
 
-# Units of deviation.
+# Standardisation.
 
 
 def in_a_larger_table(x, spoiled):
-    """The same sequences in reverse order of place, with other frames before, between and behind them."""
+    """The same sequences stored in reverse order, with spoiled frames before, between and after them."""
     n, size = len(x.lengths), x.frames.shape[1]
     gap, pieces, start, at = torch.full((2, size), spoiled), [], torch.zeros(n, dtype=torch.int64), 2
     for row in reversed(range(n)):
@@ -466,24 +466,24 @@ def in_a_larger_table(x, spoiled):
 
 
 @pytest.mark.parametrize("at_once", [4, 256])
-def test_mean_and_deviation_are_those_of_the_valid_frames(draw_x, monkeypatch, at_once):
-    """Unequal lengths, every frame counts once; not a number is what no sequence holds."""
+def test_mean_and_std_are_those_of_the_valid_frames(draw_x, monkeypatch, at_once):
+    """Lengths differ and every frame counts once; frames outside the sequences are NaN."""
     monkeypatch.setattr("ifmmin.nn.sequences.GROUP_ROWS", at_once)
     x = draw_x(11)
     assert len(set(x["a"].lengths.tolist())) > 3
     system = translator("a")
 
-    given = system.precompute_targets({m: in_a_larger_table(x[m], torch.nan) for m in "avt"})
+    targets = system.precompute_targets({m: in_a_larger_table(x[m], torch.nan) for m in "avt"})
 
     for m in "avt":
-        mean, deviation = statistics(x, m)
-        np.testing.assert_allclose(given[m], standardised(x, m, 3), rtol=0, atol=1e-5)
+        mean, std = statistics(x, m)
+        np.testing.assert_allclose(targets[m], standardised(x, m, 3), rtol=0, atol=1e-5)
         np.testing.assert_allclose(getattr(system, f"mean_{m}"), mean, rtol=0, atol=1e-6)
-        np.testing.assert_allclose(getattr(system, f"deviation_{m}"), deviation, rtol=1e-6)
+        np.testing.assert_allclose(getattr(system, f"deviation_{m}"), std, rtol=1e-6)
 
 
-def test_mean_and_deviation_far_from_zero_keep_their_digits():
-    """A deviation of 1 about 10,000: sums of squares in float32 would leave none."""
+def test_the_std_is_accurate_far_from_zero():
+    """A std of 1 around a mean of 10,000, which float32 sums of squares would lose."""
     frames = torch.randn(400, 1, generator=torch.Generator().manual_seed(0)) + 10_000
     x = Sequences(frames, torch.arange(0, 400, 40), torch.full((10,), 40))
     system = translator("a", sizes=dict.fromkeys("avt", 1))
@@ -493,8 +493,8 @@ def test_mean_and_deviation_far_from_zero_keep_their_digits():
     assert system.deviation_v.item() == pytest.approx(frames.double().numpy().std(), rel=1e-4)
 
 
-def test_a_fit_takes_mean_and_deviation_of_the_training_frames_alone(corpus):
-    """Those of the other roles are larger by 50; the kept weights hold what training measured."""
+def test_training_standardises_with_training_frames_only(corpus):
+    """Frames of the other roles are larger by 50; the selected weights keep the training statistics."""
     rest = torch.cat([corpus.rows["validation"], corpus.rows["test"]])
     for m in "avt":
         for row in rest.tolist():
@@ -513,19 +513,19 @@ def test_a_fit_takes_mean_and_deviation_of_the_training_frames_alone(corpus):
     train = corpus.select(corpus.rows["train"])
     for c in CONDITIONS:
         for m in "avt":
-            mean, deviation = statistics(train, m)
+            mean, std = statistics(train, m)
             np.testing.assert_allclose(getattr(system.members[c], f"mean_{m}"), mean, rtol=0, atol=1e-5)
-            np.testing.assert_allclose(getattr(system.members[c], f"deviation_{m}"), deviation, rtol=1e-5)
+            np.testing.assert_allclose(getattr(system.members[c], f"deviation_{m}"), std, rtol=1e-5)
 
 
 def constant(values, rows, length):
-    """Sequences whose every frame is the same."""
+    """Sequences in which every frame is the same."""
     frames = torch.tensor(values).expand(rows * length, len(values)).contiguous()
     return Sequences(frames, torch.arange(rows) * length, torch.full((rows,), length))
 
 
-def losses_of_silence(x, size):
-    """What translators of all that x has, whose outputs are 0, lose of it: mean squares."""
+def losses_with_zero_outputs(x, size):
+    """Losses of a translator whose outputs are 0, with x as every modality."""
     x = dict.fromkeys("avt", x)
     system = prepared("av", x, sizes=dict.fromkeys("avt", size), steps=7)
     for p in system.outputs.parameters():
@@ -533,23 +533,23 @@ def losses_of_silence(x, size):
     return system.training_losses(batch(x, system))
 
 
-def test_a_constant_dimension_gives_numbers():
-    losses = losses_of_silence(constant([0.0, 0.1], 6, 5), 2)
+def test_a_constant_dimension_gives_finite_losses():
+    losses = losses_with_zero_outputs(constant([0.0, 0.1], 6, 5), 2)
 
     assert all(loss.isfinite() for loss in losses.values())
 
 
-def test_a_constant_dimension_is_zero_in_units_of_deviation():
-    """Whatever the constant: a deviation that is the rounding of sums is none."""
+def test_a_constant_dimension_standardises_to_zero():
+    """For any constant: a std that is only rounding error counts as 0."""
     values = torch.randn(30, generator=torch.Generator().manual_seed(1)).tolist()
 
-    losses = losses_of_silence(constant(values, 300, 25), 30)
+    losses = losses_with_zero_outputs(constant(values, 300, 25), 30)
 
     assert losses["L_cycle"].item() == pytest.approx(0, abs=1e-6)
     assert losses["L_trans_1"].item() == pytest.approx(0, abs=1e-6)
 
 
-# At test nothing but the source is read.
+# Prediction reads only the source.
 
 
 def logits(system, x, condition):
@@ -557,32 +557,32 @@ def logits(system, x, condition):
         return system.predict(system.encode(x), [condition])[condition].O
 
 
-def spoiled(x, condition, how):
-    """Whatever a condition misses: no frame of it a number, or its sequences of another length."""
+def spoiled(x, condition, defect):
+    """Replace the missing modalities by NaN frames or by sequences of another length."""
     spoil = {
         "nan": lambda m: Sequences(torch.full_like(x[m].frames, torch.nan), *x[m][1:]),
         "short": lambda m: x[m]._replace(lengths=torch.ones_like(x[m].lengths)),
         "long": lambda m: Sequences(
             x[m].frames, torch.zeros_like(x[m].start), torch.full_like(x[m].lengths, len(x[m].frames))
         ),
-    }[how]
+    }[defect]
     return {m: x[m] if m in condition else spoil(m) for m in x}
 
 
-@pytest.mark.parametrize("how", ["nan", "short", "long"])
+@pytest.mark.parametrize("defect", ["nan", "short", "long"])
 @each_condition
-def test_nothing_of_a_missing_modality_changes_a_bit_of_a_prediction(draw_x, condition, how):
+def test_a_missing_modality_changes_no_bit_of_a_prediction(draw_x, condition, defect):
     x, system = draw_x(9), six().eval()
     system.precompute_targets(x)
 
-    got = logits(system, spoiled(x, condition, how), condition)
+    got = logits(system, spoiled(x, condition, defect), condition)
 
     assert torch.equal(got, logits(system, x, condition))
     assert got.isfinite().all()
 
 
 @each_condition
-def test_a_translator_alone_reads_no_missing_modality_either(draw_x, condition):
+def test_a_single_translator_reads_no_missing_modality(draw_x, condition):
     x, system = draw_x(9), translator(condition).eval()
 
     got = logits(system, spoiled(x, condition, "nan"), condition)
@@ -590,7 +590,7 @@ def test_a_translator_alone_reads_no_missing_modality_either(draw_x, condition):
     assert torch.equal(got, logits(system, x, condition))
 
 
-def test_a_translator_predicts_its_own_condition_and_no_other(draw_x):
+def test_a_translator_predicts_only_its_own_condition(draw_x):
     system = translator("at")
 
     predicted = system.predict(system.encode(draw_x(3)), (*CONDITIONS, "avt"))
@@ -600,7 +600,7 @@ def test_a_translator_predicts_its_own_condition_and_no_other(draw_x):
 
 
 @each_condition
-def test_each_modality_of_a_condition_reaches_its_prediction(draw_x, condition):
+def test_every_available_modality_affects_the_prediction(draw_x, condition):
     x, other, system = draw_x(9), draw_x(9, seed=1), six().eval()
 
     for m in condition:
@@ -608,8 +608,8 @@ def test_each_modality_of_a_condition_reaches_its_prediction(draw_x, condition):
 
 
 @each_condition
-def test_no_decoder_is_run_at_test(draw_x, condition):
-    """Whatever serves translation alone holds no number: attention, decoders, maps in and out."""
+def test_prediction_runs_no_decoder(draw_x, condition):
+    """All weights that only translation needs are NaN: attention, decoders, input and output maps."""
     x, system = draw_x(5), six().eval()
     expected = logits(system, x, condition)
     source = PLAN[condition][0]
@@ -630,8 +630,8 @@ def test_no_decoder_is_run_at_test(draw_x, condition):
 
 
 @each_condition
-def test_training_and_test_read_the_same_joint_representation(draw_x, condition):
-    """L_cls is the cross entropy of the logits that a prediction gives."""
+def test_training_and_prediction_read_the_same_joint_representation(draw_x, condition):
+    """L_cls is the cross entropy of the predicted logits."""
     x = draw_x(8)
     system = prepared(condition, x)
 
@@ -641,8 +641,8 @@ def test_training_and_test_read_the_same_joint_representation(draw_x, condition)
     assert L_cls == pytest.approx(-O.log_softmax(1)[torch.arange(8), torch.arange(8) % 4].mean().item())
 
 
-def test_a_prediction_does_not_depend_on_batch_mates(draw_x):
-    """Other batches run in other shapes, whose sums round elsewhere."""
+def test_a_prediction_does_not_depend_on_the_rest_of_the_batch(draw_x):
+    """Up to rounding: other batch shapes sum in another order."""
     x, system = draw_x(12), six().eval()
     together = {c: logits(system, x, c) for c in CONDITIONS}
 
@@ -652,11 +652,11 @@ def test_a_prediction_does_not_depend_on_batch_mates(draw_x):
             torch.testing.assert_close(logits(system, alone, c)[0], together[c][row], rtol=0, atol=1e-6)
 
 
-# It learns.
+# Training.
 
 
-def test_a_translator_learns_to_tell_classes_apart(corpus):
-    """Classes with means some deviations apart, a quarter by chance; losses of translation fall too."""
+def test_a_translator_learns_to_separate_the_classes(corpus):
+    """Class means are a few stds apart and chance is 1/4; the translation losses fall too."""
     system = translator("v", hidden=16, classifier=[16])
     settings = loop.Settings(8, 2, 6, 0.01, 0.9, 1.0, "stop", 1)
 
@@ -670,7 +670,7 @@ def test_a_translator_learns_to_tell_classes_apart(corpus):
 
 
 @needs_bf16
-def test_a_training_in_bf16_is_finite_and_leaves_float32_weights(corpus):
+def test_training_in_bf16_is_finite_and_keeps_float32_weights(corpus):
     system = six()
     settings = loop.Settings(1, 1, 12, 0.01, 0.9, 1.0, "warn", 1)
 

@@ -1,4 +1,4 @@
-"""MMIN: its losses, what its gradient reaches, its teacher, and MMIN without cycle."""
+"""MMIN with and without cycle: losses, gradients, teacher targets and predictions."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from ifmmin.systems import mmin, mmin_no_cycle
 from ifmmin.training import loop
 
 MASKS = torch.tensor([availability(condition) for condition in CONDITIONS])
-"""The six conditions, one row each."""
+"""One row for each condition."""
 
 MMIN = {
     "n_classes": 4,
@@ -31,7 +31,7 @@ LOSSES = ["L", "L_cls", "L_img", "L_cycle"]
 
 @pytest.fixture
 def new_mmin(new_encoders):
-    """MMIN around small encoders without Enc'; None takes a setting away."""
+    """Build MMIN on small encoders without Enc'; None removes a setting."""
 
     def build(system=mmin, **changes):
         encoders = new_encoders(invariance_depth=0)
@@ -46,7 +46,7 @@ def no_cycle(new_mmin, **changes):
 
 
 def six(x, **targets):
-    """Six utterances, one in each condition; the teacher's answers are drawn where none are given."""
+    """Six utterances, one in each condition; teacher targets are random unless given."""
     draw = torch.Generator().manual_seed(3)
     drawn = {name: torch.randn(6, 18, generator=draw) for name in ("h", "h_missing")}
     return Batch(x, MASKS, torch.tensor([0, 1, 2, 3, 0, 1]), {**drawn, **targets}, 1)
@@ -65,8 +65,8 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(new_mmin, draw_x):
 
 
 @pytest.mark.parametrize("form", ["rmse", "mse"])
-def test_h_prime_is_compared_with_the_teacher_s_answer_to_the_reversed_input(new_mmin, draw_x, form):
-    """Of an available modality the embedding of the zero placeholder, of a missing one its features."""
+def test_l_img_compares_h_prime_with_the_reversed_teacher_targets(new_mmin, draw_x, form):
+    """Available modality: embedding of the zero placeholder. Missing modality: its features."""
     system, batch = new_mmin(distance=form).eval(), six(draw_x(6))
 
     L_img = system.training_losses(batch)["L_img"].item()
@@ -82,8 +82,8 @@ def test_h_prime_is_compared_with_the_teacher_s_answer_to_the_reversed_input(new
 
 
 @pytest.mark.parametrize("form", ["rmse", "mse"])
-def test_the_way_back_is_compared_with_h(new_mmin, draw_x, form):
-    """The second cascade reads h' and nothing else; h is the student's own, of the masked input."""
+def test_l_cycle_compares_the_cycle_output_with_h(new_mmin, draw_x, form):
+    """The second cascade reads only h'; h is the student's own, from the masked input."""
     system, batch = new_mmin(distance=form).eval(), six(draw_x(6))
 
     L_cycle = system.training_losses(batch)["L_cycle"].item()
@@ -94,8 +94,8 @@ def test_the_way_back_is_compared_with_h(new_mmin, draw_x, form):
     assert L_cycle == pytest.approx(np.sqrt(square) if form == "rmse" else square, rel=1e-5)
 
 
-def test_the_reversed_target_by_hand():
-    """Two numbers a modality; the first utterance has v, the second a and t."""
+def test_the_reversed_target_worked_out_by_hand():
+    """Two features per modality; the first utterance has v, the second a and t."""
     h = torch.tensor([[1.0, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12]])
     available = torch.tensor([[False, True, False], [True, False, True]])
 
@@ -104,26 +104,26 @@ def test_the_reversed_target_by_hand():
     assert target.tolist() == [[1, 2, -3, -4, 5, 6], [-7, -8, 9, 10, -11, -12]]
 
 
-# What the gradient reaches.
+# Gradients.
 
 
 def gradients(loss, module):
-    """By name; a parameter that the loss does not depend on has None."""
+    """Gradients by parameter name; None where the loss does not depend on the parameter."""
     named = dict(module.named_parameters())
-    found = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
-    return dict(zip(named, found, strict=True))
+    values = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
+    return dict(zip(named, values, strict=True))
 
 
 def reached(system, loss):
-    """The parts that have a gradient from a loss."""
-    found = gradients(loss, system).items()
-    return {name.split(".")[0] for name, gradient in found if gradient is not None and gradient.any()}
+    """Names of the top-level modules that receive a gradient from a loss."""
+    named = gradients(loss, system).items()
+    return {name.split(".")[0] for name, gradient in named if gradient is not None and gradient.any()}
 
 
 def encoders_gradient_by_hand(system, batch, *, through_h):
-    """Of the cycle's mean square: 2 (back - h) / n, led back through both cascades, then the encoders.
+    """Backpropagate 2 (back - h) / n, the gradient of L_cycle, through both cascades and the encoders.
 
-    Where it goes through h too, -2 (back - h) / n comes in beside it.
+    With `through_h`, h as the target also contributes -2 (back - h) / n.
     """
     h = concatenated(system.encoders.encode(batch.x, batch.available))
     leaf = h.detach().requires_grad_()
@@ -140,8 +140,8 @@ def encoders_gradient_by_hand(system, batch, *, through_h):
     )
 
 
-def test_the_gradient_of_l_cycle_reaches_the_encoders_through_h_prime_alone(new_mmin, draw_x):
-    """In float64, so that other orders of the same sums agree to 1e-12."""
+def test_l_cycle_trains_the_encoders_only_through_h_prime(new_mmin, draw_x):
+    """In float64, where different summation orders agree to 1e-12."""
     system, x = new_mmin().eval().double(), draw_x(6)
     double = {m: Sequences(x[m].frames.double(), *x[m][1:]) for m in x}
     batch = six(double, h=torch.zeros(6, 18).double(), h_missing=torch.zeros(6, 18).double())
@@ -155,28 +155,22 @@ def test_the_gradient_of_l_cycle_reaches_the_encoders_through_h_prime_alone(new_
     assert max((got[name] - other[name]).abs().max() for name in got) > 1e-3
 
 
-def test_l_cycle_trains_both_cascades_and_the_encoders_and_not_the_classifier(new_mmin, draw_x):
-    """The translation h' is not held, or the forward cascade would learn nothing from the way back."""
+def test_l_cycle_trains_everything_but_the_classifier(new_mmin, draw_x):
+    """If h' were detached, L_cycle would not train the forward cascade."""
     system = new_mmin().eval()
 
-    got = gradients(system.training_losses(six(draw_x(6)))["L_cycle"], system)
-
-    reached = {
-        name.split(".")[0] for name, gradient in got.items() if gradient is not None and gradient.any()
-    }
-    assert reached == {"encoders", "imagination", "cycle"}
-
-
-def test_l_cls_and_l_img_do_not_reach_the_way_back(new_mmin, draw_x):
-    system = new_mmin().eval()
     losses = system.training_losses(six(draw_x(6)))
 
-    got = gradients(losses["L_cls"] + losses["L_img"], system)
+    assert reached(system, losses["L_cycle"]) == {"encoders", "imagination", "cycle"}
 
-    reached = {
-        name.split(".")[0] for name, gradient in got.items() if gradient is not None and gradient.any()
-    }
-    assert reached == {"encoders", "imagination", "classifier"}
+
+def test_l_cls_and_l_img_do_not_train_the_cycle(new_mmin, draw_x):
+    system = new_mmin().eval()
+
+    losses = system.training_losses(six(draw_x(6)))
+
+    expected = {"encoders", "imagination", "classifier"}
+    assert reached(system, losses["L_cls"] + losses["L_img"]) == expected
 
 
 # Without the cycle.
@@ -197,7 +191,7 @@ def test_mmin_without_cycle_has_no_l_cycle(new_mmin, draw_x):
     assert losses["L"].item() == pytest.approx(losses["L_cls"].item() + 3 * losses["L_img"].item(), rel=1e-6)
 
 
-def test_mmin_s_other_losses_are_those_of_mmin_without_cycle_with_the_same_weights(new_mmin, draw_x):
+def test_the_cycle_does_not_change_l_cls_and_l_img(new_mmin, draw_x):
     full, without = new_mmin().eval(), no_cycle(new_mmin).eval()
     without.load_state_dict({k: x for k, x in full.state_dict().items() if not k.startswith("cycle.")})
     batch = six(draw_x(6))
@@ -208,7 +202,7 @@ def test_mmin_s_other_losses_are_those_of_mmin_without_cycle_with_the_same_weigh
     assert torch.equal(losses["L_img"], fewer["L_img"])
 
 
-def test_every_parameter_of_mmin_is_in_one_sub_network(new_mmin):
+def test_every_parameter_of_mmin_is_in_exactly_one_sub_network(new_mmin):
     system = new_mmin()
 
     clipped = [id(p) for network in system.networks().values() for p in network.parameters()]
@@ -217,7 +211,7 @@ def test_every_parameter_of_mmin_is_in_one_sub_network(new_mmin):
     assert list(system.networks()) == ["enc_a", "enc_v", "enc_t", "imagination", "classifier", "cycle"]
 
 
-def test_the_two_cascades_share_no_weight(new_mmin):
+def test_the_two_cascades_share_no_weights(new_mmin):
     system = new_mmin()
 
     forward, back = dict(system.imagination.named_parameters()), dict(system.cycle.named_parameters())
@@ -230,51 +224,51 @@ def test_the_two_cascades_share_no_weight(new_mmin):
 # The teacher.
 
 
-def test_the_teacher_says_the_features_of_the_full_input_and_of_silence(new_mmin, draw_x):
+def test_teacher_targets_are_full_input_and_zero_placeholder_features(new_mmin, draw_x):
     system, x = new_mmin().eval(), draw_x(5)
 
-    said = system.precompute_targets(x)
+    targets = system.precompute_targets(x)
 
-    h_m, silent = system.encoders.encode(x), system.encoders.missing()
-    assert said.keys() == {"h", "h_missing"}
-    assert torch.equal(said["h"], torch.cat([h_m[m] for m in "avt"], 1))
-    assert torch.equal(said["h_missing"], torch.cat([silent[m] for m in "avt"], 1).expand(5, -1))
+    h_m, placeholder = system.encoders.encode(x), system.encoders.missing()
+    assert targets.keys() == {"h", "h_missing"}
+    assert torch.equal(targets["h"], torch.cat([h_m[m] for m in "avt"], 1))
+    assert torch.equal(targets["h_missing"], torch.cat([placeholder[m] for m in "avt"], 1).expand(5, -1))
 
 
-def test_the_target_of_an_available_modality_is_the_teacher_s_answer_to_silence(new_mmin, draw_x):
-    """Only t is there. With h' = 0, L_img is the mean square of the target."""
+def test_an_available_modality_targets_the_zero_placeholder(new_mmin, draw_x):
+    """Only t is available. With h' = 0, L_img is the mean square of the target."""
     system, x = new_mmin().eval(), draw_x(4)
     with torch.no_grad():
-        said = system.precompute_targets(x)
-        for part in (system.imagination.transition[2].weight, system.imagination.transition[2].bias):
-            part.zero_()
+        targets = system.precompute_targets(x)
+        for parameter in (system.imagination.transition[2].weight, system.imagination.transition[2].bias):
+            parameter.zero_()
     mask = torch.tensor([[False, False, True]]).expand(4, 3)
 
-    L_img = system.training_losses(Batch(x, mask, torch.arange(4), said, 1))["L_img"].item()
+    L_img = system.training_losses(Batch(x, mask, torch.arange(4), targets, 1))["L_img"].item()
 
     h_m, zeros = system.encoders.encode(x), system.encoders.missing()["t"].detach().numpy()
     target = np.concatenate([h_m["a"].detach(), h_m["v"].detach(), np.repeat(zeros, 4, 0)], 1)
     assert L_img == pytest.approx(np.mean(target.astype(np.float64) ** 2), rel=1e-5)
 
 
-def test_the_teacher_s_targets_stay_while_the_student_moves(new_mmin, corpus):
-    """In each batch of each epoch, the targets are what the student said before its first step."""
-    system, given = new_mmin(), []
+def test_teacher_targets_stay_fixed_while_the_student_trains(new_mmin, corpus):
+    """Every batch of every epoch has the targets computed before the first step."""
+    system, batches = new_mmin(), []
     with torch.no_grad():
         before = system.eval().precompute_targets(corpus.x)
     losses = system.training_losses
 
-    def watched(batch):
-        given.append(batch)
+    def recorded(batch):
+        batches.append(batch)
         return losses(batch)
 
-    system.training_losses = watched
+    system.training_losses = recorded
     settings = loop.Settings(2, 1, 12, 0.01, 0.5, 1.0, "warn", 1)
     loop.fit(system, corpus, settings, seed=0, precision="float32", on_epoch=lambda row: None)
 
     row_of = {start: row for row, start in enumerate(corpus.x["a"].start.tolist())}
-    assert len(given) == 9
-    for batch in given:
+    assert len(batches) == 9
+    for batch in batches:
         rows = [row_of[start] for start in batch.x["a"].start.tolist()]
         for name, target in batch.targets.items():
             torch.testing.assert_close(target, before[name][rows], rtol=0, atol=1e-6)
@@ -288,14 +282,14 @@ def test_the_teacher_s_targets_stay_while_the_student_moves(new_mmin, corpus):
 
 
 def test_the_classifier_reads_the_codes_of_the_forward_cascade(new_mmin, draw_x):
-    """Of h, whose missing blocks are the embedding of the zero placeholder."""
+    """The blocks of h for missing modalities are embeddings of the zero placeholder."""
     system, x = new_mmin().eval(), draw_x(5)
     with torch.no_grad():
         predicted = system.predict(system.encode(x), ("at", "avt"))
 
-        h_m, silent = system.encoders.encode(x), system.encoders.missing()
+        h_m, placeholder = system.encoders.encode(x), system.encoders.missing()
         h = {"avt": torch.cat([h_m["a"], h_m["v"], h_m["t"]], 1)}
-        h["at"] = torch.cat([h_m["a"], silent["v"].expand(5, -1), h_m["t"]], 1)
+        h["at"] = torch.cat([h_m["a"], placeholder["v"].expand(5, -1), h_m["t"]], 1)
         for c, prediction in predicted.items():
             codes = system.imagination(h[c], torch.zeros(5, 18)).C
             assert torch.equal(prediction.O, system.classifier(codes)), c
@@ -303,7 +297,7 @@ def test_the_classifier_reads_the_codes_of_the_forward_cascade(new_mmin, draw_x)
             assert codes.shape == (5, 10)
 
 
-def test_the_way_back_is_not_run_at_test(new_mmin, draw_x):
+def test_prediction_does_not_run_the_cycle(new_mmin, draw_x):
     system, x = new_mmin().eval(), draw_x(5)
     with torch.no_grad():
         expected = system.predict(system.encode(x), ["v"])["v"].O
@@ -313,8 +307,8 @@ def test_the_way_back_is_not_run_at_test(new_mmin, draw_x):
         assert torch.equal(system.predict(system.encode(x), ["v"])["v"].O, expected)
 
 
-def without_missing(x, available):
-    """No frame of a missing modality is a number."""
+def with_nan_for_missing(x, available):
+    """Replace every frame of a missing modality by NaN."""
     frames = {m: x[m].frames.clone() for m in x}
     for i, m in enumerate("avt"):
         for row in (~available[:, i]).nonzero().flatten().tolist():
@@ -322,27 +316,27 @@ def without_missing(x, available):
     return {m: Sequences(frames[m], *x[m][1:]) for m in x}
 
 
-def test_frames_of_a_missing_modality_change_no_bit_of_losses_and_gradients(new_mmin, draw_x):
-    """The teacher's answers are those of the full input; the student reads what is available."""
+def test_a_missing_modality_changes_no_bit_of_losses_and_gradients(new_mmin, draw_x):
+    """Teacher targets come from the full input; the student reads only available modalities."""
     system, x = new_mmin().eval(), draw_x(6)
     expected = system.training_losses(six(x))
     gradient = gradients(expected["L"], system)
 
-    got = system.training_losses(six(without_missing(x, MASKS)))
+    got = system.training_losses(six(with_nan_for_missing(x, MASKS)))
 
     assert {name: x.item() for name, x in got.items()} == {name: x.item() for name, x in expected.items()}
-    for name, of_nan in gradients(got["L"], system).items():
-        assert torch.equal(of_nan, gradient[name]), name
+    for name, nan_gradient in gradients(got["L"], system).items():
+        assert torch.equal(nan_gradient, gradient[name]), name
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_frames_of_a_missing_modality_change_no_bit_of_a_prediction(new_mmin, draw_x, condition):
+def test_a_missing_modality_changes_no_bit_of_a_prediction(new_mmin, draw_x, condition):
     system, x = new_mmin().eval(), draw_x(6)
     available = torch.tensor([availability(condition)]).expand(6, 3)
     with torch.no_grad():
         expected = system.predict(system.encode(x), [condition])[condition].O
 
-        got = system.predict(system.encode(without_missing(x, available)), [condition])[condition].O
+        got = system.predict(system.encode(with_nan_for_missing(x, available)), [condition])[condition].O
 
     assert torch.equal(got, expected)
     assert got.isfinite().all()

@@ -1,7 +1,7 @@
-"""No step waits for a GPU: nothing that is asked of the device depends on a number that lies there.
+"""No step waits for a GPU: the host never reads a value from the device.
 
-The device "meta" has shapes and no numbers, so whatever would read one, and so wait for it, fails on it. What
-waits the other way, a copy to the device that is not told to go on, is refused by `Watched`.
+Tensors on the "meta" device have shapes but no values, so code that reads a value, and thus would wait for
+the GPU, fails. `NoWaiting` rejects the opposite direction: blocking copies to the device.
 """
 
 import pytest
@@ -27,11 +27,11 @@ ALL = BUILDS | {
 }
 
 
-class Watched(TorchDispatchMode):
-    """Refuses what makes the host wait while it sends something to the device."""
+class NoWaiting(TorchDispatchMode):
+    """Rejects operations that make the host wait while it sends data to the device."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        """Look at each operation."""
+        """Check each operation."""
         kwargs = kwargs or {}
         if func is torch.ops.aten._to_copy.default and args[0].device.type == "cpu":
             to = kwargs.get("device")
@@ -39,16 +39,16 @@ class Watched(TorchDispatchMode):
                 "a blocking copy"
             )
         if func is torch.ops.aten.index.Tensor and args[0].device.type == "meta":
-            assert all(of is None or of.device.type == "meta" for of in args[1]), "indexed from the host"
+            assert all(i is None or i.device.type == "meta" for i in args[1]), "indexed from the host"
         return func(*args, **kwargs)
 
 
 def on_meta(x):
-    return {m: of._replace(frames=of.frames.to("meta")) for m, of in x.items()}
+    return {m: sequences._replace(frames=sequences.frames.to("meta")) for m, sequences in x.items()}
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_step_asks_for_no_number_of_the_device(name, draw_x):
+def test_a_training_step_reads_no_value_from_the_device(name, draw_x):
     system = ALL[name]().to("meta")
     x, y = on_meta(draw_x(9)), torch.zeros(9, dtype=torch.int64, device="meta")
     available = torch.ones(9, 3, dtype=torch.bool)
@@ -56,7 +56,7 @@ def test_a_step_asks_for_no_number_of_the_device(name, draw_x):
     with torch.no_grad():
         targets = system.eval().precompute_targets(x)
 
-    with Watched():
+    with NoWaiting():
         L = system.train().training_losses(Batch(x, available, y, targets, 1))["L"]
         L.backward()
         for network in system.networks().values():
@@ -67,17 +67,17 @@ def test_a_step_asks_for_no_number_of_the_device(name, draw_x):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_prediction_asks_for_no_number_of_the_device(name, draw_x):
+def test_a_prediction_reads_no_value_from_the_device(name, draw_x):
     system, x = ALL[name]().to("meta").eval(), on_meta(draw_x(9))
 
-    with torch.no_grad(), Watched():
+    with torch.no_grad(), NoWaiting():
         predicted = system.predict(system.encode(x), CONDITIONS)
 
     assert {p.O.device.type for p in predicted.values()} == {"meta"}
 
 
-def test_a_number_that_is_read_is_found_out():
-    """Or the tests above would prove nothing."""
+def test_reading_a_value_from_the_device_is_detected():
+    """Control for the tests above."""
     encoders = Encoders(**ENCODERS).to("meta")
     x = {m: from_padded(torch.zeros(2, 5, size, device="meta")) for m, size in SIZES.items()}
     available = torch.ones(2, 3, dtype=torch.bool, device="meta")
@@ -88,27 +88,24 @@ def test_a_number_that_is_read_is_found_out():
 
 @pytest.mark.parametrize(
     "wait",
-    [
-        lambda x, which: x[which],
-        lambda x, which: x.index_select(0, which.to(x.device)),
-    ],
+    [lambda x, index: x[index], lambda x, index: x.index_select(0, index.to(x.device))],
     ids=["indexed from the host", "a blocking copy"],
 )
-def test_what_waits_on_the_way_to_the_device_is_found_out(wait):
-    x, which = torch.zeros(3, device="meta"), torch.tensor([1])
+def test_waiting_while_sending_to_the_device_is_detected(wait):
+    x, index = torch.zeros(3, device="meta"), torch.tensor([1])
 
-    with pytest.raises(AssertionError), Watched():
-        wait(x, which)
+    with pytest.raises(AssertionError), NoWaiting():
+        wait(x, index)
 
 
-def test_the_batches_of_an_epoch_ask_for_no_number_of_the_device(corpus):
+def test_drawing_the_batches_of_an_epoch_reads_no_value_from_the_device(corpus):
     system = BUILDS["if_mmin"]().to("meta")
     settings = loop.Settings(1, 0, 12, 0.01, 0.9, 1.0, "warn", 1)
-    away = corpus._replace(x=on_meta(corpus.x), y=corpus.y.to("meta"))
+    on_device = corpus._replace(x=on_meta(corpus.x), y=corpus.y.to("meta"))
     draw, targets = torch.Generator(), {"h": torch.zeros(len(corpus.rows["train"]), device="meta")}
 
-    with Watched():
-        drawn = list(loop._batches(system, away, targets, settings, 1, draw, draw))
+    with NoWaiting():
+        batches = list(loop._batches(system, on_device, targets, settings, 1, draw, draw))
 
-    assert sum(len(batch.y) for batch in drawn) == len(corpus.rows["train"])
-    assert {batch.available.device.type for batch in drawn} == {"cpu"}
+    assert sum(len(batch.y) for batch in batches) == len(corpus.rows["train"])
+    assert {batch.available.device.type for batch in batches} == {"cpu"}

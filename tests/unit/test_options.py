@@ -7,7 +7,7 @@ from ifmmin.parallel import clusters, options
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         ("-j 0", "--jobs is 0; expected at least 1"),
         ("--per-gpu -1", "--per-gpu is -1; expected at least 1"),
@@ -17,21 +17,21 @@ from ifmmin.parallel import clusters, options
         ("--address x --slurm y", "not allowed with"),
     ],
 )
-def test_what_contradicts_itself_ends_with_a_sentence(capsys, words, said):
+def test_contradictory_options_give_an_error_message(capsys, arguments, message):
     with pytest.raises(SystemExit, match="2"):
-        command.read(["run", *words.split()])
+        command.read(["run", *arguments.split()])
 
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_what_is_left_out_is_left_to_the_machine():
+def test_options_that_are_not_set_are_none():
     args = command.read(["run", "aggregate"])
 
     assert (args.targets, args.jobs, args.per_gpu, args.dry) == (["aggregate"], None, None, False)
 
 
-def test_more_workers_than_places_on_gpus_are_refused(monkeypatch, tmp_path):
-    """Two GPUs with two trainings each have four."""
+def test_more_workers_than_gpu_slots_are_refused(monkeypatch, tmp_path):
+    """Two GPUs with two trainings each have four slots."""
     monkeypatch.setattr(clusters, "gpus", lambda: ["0", "1"])
     args = command.read(["run", "-j", "5", "--per-gpu", "2"])
 

@@ -1,4 +1,4 @@
-"""The report's page and charts, from tables made by hand."""
+"""The report's page and charts, from small hand-made tables."""
 
 import re
 
@@ -10,14 +10,14 @@ from ifmmin.report import charts, page
 
 CONDITIONS = ["average", "a", "v", "t", "av", "at", "vt", "avt"]
 CORPUS = {"name": "corpus <b>&", "classes": ["angry", "sad"], "synthetic": True, "iemocap": False}
-GIVEN = {
+OPTIONS = {
     "compared": {"proposed": "ours", "baselines": ["base"], "ablations": [], "on_par": 0.01},
     "params": {"lambda2": 100.0, "model.missing_steps.a": 1},
 }
 
 
 def table():
-    """Ours, a baseline and a reference; the reference does not predict from the full input."""
+    """Ours, a baseline, and a reference that does not predict from the full input."""
     rows = [
         (
             system,
@@ -38,7 +38,7 @@ def table():
         for system, wa in (("ours", 0.61804), ("base", 0.5), ("floor", 0.25))
         for c in CONDITIONS
     ]
-    made = pd.DataFrame(
+    frame = pd.DataFrame(
         rows,
         columns=[
             *["system", "condition", "wa", "ua", "wa_std", "ua_std", "n_folds", "n_seeds"],
@@ -50,8 +50,8 @@ def table():
             "ua_high",
         ],
     )
-    made.loc[made.index[-1], ["wa", "ua", "wa_std"]] = np.nan
-    return made
+    frame.loc[frame.index[-1], ["wa", "ua", "wa_std"]] = np.nan
+    return frame
 
 
 def differences():
@@ -112,18 +112,20 @@ def text():
         corpus=CORPUS,
         below=["A note & more."],
         facts={"preset": "paper"},
-        **GIVEN,
+        **OPTIONS,
     )
 
 
 def cells(text, table_id):
-    """(system, condition, metric) to what stands in the cell, in the order of the table."""
-    part = text.split(f'<table id="{table_id}"')[1].split("</table>")[0]
-    found = re.findall(r'<td data-system="(\w+)" data-condition="(\w+)" data-metric="(\w+)">(.*?)</td>', part)
-    return {tuple(key): value for *key, value in found}
+    """Cell contents by (system, condition, metric), in the order of the table."""
+    body = text.split(f'<table id="{table_id}"')[1].split("</table>")[0]
+    matches = re.findall(
+        r'<td data-system="(\w+)" data-condition="(\w+)" data-metric="(\w+)">(.*?)</td>', body
+    )
+    return {tuple(key): value for *key, value in matches}
 
 
-def test_every_cell_stands_under_its_head_with_mark_and_spread(text):
+def test_every_cell_of_table_1_shows_score_mark_and_std(text):
     shown = cells(text, "table1")
 
     assert list(shown) == [(s, c, m) for s in ("ours", "base") for c in CONDITIONS for m in ("wa", "ua")]
@@ -131,14 +133,14 @@ def test_every_cell_stands_under_its_head_with_mark_and_spread(text):
     assert shown["ours", "v", "ua"] == "0.3090"
 
 
-def test_a_system_without_a_part_in_the_comparison_stands_apart_and_a_missing_cell_is_a_dash(text):
+def test_references_have_their_own_table_and_missing_cells_are_dashes(text):
     shown = cells(text, "references")
 
     assert {system for system, _, _ in shown} == {"floor"}
     assert shown["floor", "avt", "wa"] == "\N{EN DASH}"
 
 
-def test_a_difference_that_holds_after_holm_has_a_dagger(text):
+def test_a_difference_significant_after_holm_has_a_dagger(text):
     shown = cells(text, "table1")
 
     assert [key for key, value in shown.items() if "†" in value] == [("base", "a", "wa"), ("base", "a", "ua")]
@@ -146,43 +148,43 @@ def test_a_difference_that_holds_after_holm_has_a_dagger(text):
     assert "[+0.0500, +0.1500] p 0.010<" in text
 
 
-def test_where_nothing_holds_no_dagger_is_explained():
+def test_without_significant_differences_there_is_no_dagger():
     none = {**tables(), "significance": differences().assign(p=np.nan, p_holm=np.nan, difference=np.nan)}
 
-    text = page.html(none, {}, corpus=CORPUS, below=[], facts={}, **GIVEN)
+    text = page.html(none, {}, corpus=CORPUS, below=[], facts={}, **OPTIONS)
 
     assert "†" not in text.split("<script>")[0]
     assert "nan" not in text.split("<script>")[0]
 
 
-def test_a_generated_corpus_is_called_generated_and_another_is_not(text):
-    real = page.html(tables(), {}, corpus={**CORPUS, "synthetic": False}, below=[], facts={}, **GIVEN)
+def test_only_a_synthetic_corpus_is_called_synthetic(text):
+    real = page.html(tables(), {}, corpus={**CORPUS, "synthetic": False}, below=[], facts={}, **OPTIONS)
 
     assert "The corpus is synthetic" in text
-    assert "generated" not in real.split("<script>")[0]
+    assert "The corpus is synthetic" not in real
 
 
-def test_names_cannot_break_out_of_the_page(text):
-    """Of the corpus, and of what stands in the charts."""
+def test_names_are_escaped(text):
+    """Neither the name of the corpus nor names in the charts."""
     assert "corpus &lt;b&gt;&amp;" in text
     assert "</script><b>" not in text
 
 
-def test_the_page_names_all_settings_and_no_other_address(text):
+def test_the_page_lists_all_settings_and_links_to_nothing(text):
     assert "<dt>preset</dt><dd>paper</dd>" in text
     assert '<th scope="row">model.missing_steps.a</th><td class="left">1</td>' in text
     outside = text.split("<script>")[0]
     assert not re.search(r"""(?:src|href)=["'](?!data:)""", outside)
 
 
-def test_versions_are_those_of_the_first_part():
+def test_versions_are_those_of_the_run_time_requirements():
     text = "# Run time\nnumpy==2.4.6\ntorch==2.13.0\n# Development: tests\npytest==9\n"
 
     assert page.pinned(text) == {"numpy": "2.4.6", "torch": "2.13.0"}
 
 
-def specified():
-    return charts.specifications(tables(), systems=["ours", "base", "floor"], drawn="ours")
+def specifications():
+    return charts.specifications(tables(), systems=["ours", "base", "floor"], figure_system="ours")
 
 
 def data(specification):
@@ -191,23 +193,23 @@ def data(specification):
     return pd.DataFrame(rows)
 
 
-def test_bars_have_the_interval_where_there_is_one_and_else_one_deviation_to_each_side():
-    """WA: 0.1 to 0.9 as given. UA has neither; the reference's full input has no bar."""
-    rows = data(specified()["bars"]).set_index(["system", "condition", "metric"])
+def test_bars_show_the_confidence_interval_or_else_one_std():
+    """WA has an interval (0.1 to 0.9), UA has neither, and the reference has no bar for the full input."""
+    rows = data(specifications()["bars"]).set_index(["system", "condition", "metric"])
 
     assert rows.loc[("ours", "{a,v}", "WA"), ["mean", "low", "high"]].tolist() == [0.61804, 0.1, 0.9]
     assert rows.loc[("ours", "{a,v}", "UA"), ["mean", "low", "high"]].tolist() == [0.30902] * 3
     assert ("floor", "{a,v,t}", "WA") not in rows.index
     without = {**tables(), "table": table().assign(wa_low=np.nan, wa_high=np.nan)}
-    bars = charts.specifications(without, systems=["ours"], drawn="ours")["bars"]
+    bars = charts.specifications(without, systems=["ours"], figure_system="ours")["bars"]
     ends = data(bars).set_index(["system", "condition", "metric"]).loc[("ours", "{a}", "WA"), ["low", "high"]]
     assert ends.tolist() == pytest.approx([0.61804 - 0.0125, 0.61804 + 0.0125])
 
 
-def test_selectors_offer_what_is_there():
+def test_selectors_offer_the_systems_and_conditions_of_the_data():
     chosen = {
         parameter["name"]: (parameter["value"], parameter["bind"]["options"])
-        for parameter in specified()["confusion"]["params"]
+        for parameter in specifications()["confusion"]["params"]
         if "options" in parameter.get("bind", {})
     }
 
@@ -218,13 +220,13 @@ def test_selectors_offer_what_is_there():
 def test_a_system_has_the_same_colour_in_every_chart():
     scales = [
         layer["encoding"]["color"]["scale"]
-        for layer in (specified()["bars"]["layer"][0], specified()["curves"])
+        for layer in (specifications()["bars"]["layer"][0], specifications()["curves"])
     ]
 
     assert scales[0] == scales[1]
     assert scales[0]["domain"] == ["ours", "base", "floor"]
 
 
-def test_two_calls_specify_the_same():
-    """Or the page's bytes would change without a reason."""
-    assert repr(specified()) == repr(specified())
+def test_chart_specifications_are_deterministic():
+    """Otherwise the bytes of the page would change without reason."""
+    assert repr(specifications()) == repr(specifications())

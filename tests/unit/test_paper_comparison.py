@@ -1,4 +1,4 @@
-"""Our figures beside the paper's, with tables made by hand."""
+"""Comparison of our scores with the paper's, from small hand-made tables."""
 
 import math
 
@@ -29,7 +29,7 @@ OURS = table(("mmin", "a", 0.6, 0.5))
 PAPER = published(("mmin", "a", 0.55, 0.57))
 
 
-def test_each_figure_has_a_line_with_the_difference_ours_minus_the_paper_s():
+def test_each_score_has_a_line_with_our_score_minus_the_paper_s():
     """0.6 - 0.55 = 0.05, 0.5 - 0.57 = -0.07."""
     lines = paper_comparison.against_paper(OURS, PAPER, IEMOCAP)
 
@@ -41,8 +41,8 @@ def test_each_figure_has_a_line_with_the_difference_ours_minus_the_paper_s():
     assert lines["difference"].tolist() == pytest.approx([0.05, -0.07])
 
 
-def test_only_what_both_have_is_compared_in_the_order_of_our_table():
-    """The paper has no avt, we have no mctn, and nobody but us has s."""
+def test_only_shared_cells_are_compared_in_the_order_of_our_table():
+    """The paper has neither avt nor system s; we have no mctn."""
     ours = table(("if_mmin", "average", 0.6, 0.6), ("if_mmin", "avt", 0.7, 0.7), ("if_mmin", "t", 0.5, 0.5))
     ours = pd.concat([ours, table(("s", "t", 0.1, 0.1), ("mmin", "t", 0.4, 0.4))])
     paper = published(
@@ -66,7 +66,7 @@ def test_only_what_both_have_is_compared_in_the_order_of_our_table():
     assert lines["paper"].tolist() == [0.65, 0.6, 0.7, 0.7, 0.5, 0.5]
 
 
-def test_a_table_as_it_is_averaged_gives_fourteen_lines_for_a_system():
+def test_the_output_of_table_1_gives_fourteen_lines_per_system():
     conditions = ("average", "a", "v", "t", "av", "at", "vt")
     scores = pd.DataFrame(
         [("mmin", 1, 0, c, 0.5, 0.25) for c in (*conditions, "avt")],
@@ -87,8 +87,8 @@ NOTES = [
         {"synthetic": True},
         {},
         "mmin",
-        "generated corpus: not comparable",
-        id="generated, with IEMOCAP's ids",
+        "synthetic corpus: not comparable",
+        id="synthetic, with IEMOCAP ids",
     ),
     pytest.param(
         {"name": "MOSI", "iemocap": False},
@@ -113,13 +113,13 @@ NOTES = [
         {},
         "mctn",
         "our own construction of the system: only a rough comparison",
-        id="a row the paper does not describe",
+        id="a system the paper does not describe",
     ),
     pytest.param(
         {"synthetic": True, "iemocap": False},
         {"n_folds": 2, "n_seeds": 1},
         "mctn",
-        "generated corpus: not comparable; 2 of the paper's 10 folds, 1 of its 3 seeds; "
+        "synthetic corpus: not comparable; 2 of the paper's 10 folds, 1 of its 3 seeds; "
         "our own construction of the system: only a rough comparison",
         id="all at once",
     ),
@@ -127,7 +127,7 @@ NOTES = [
 
 
 @pytest.mark.parametrize(("corpus", "runs", "system", "expected"), NOTES)
-def test_the_note_says_why_figures_cannot_be_compared(corpus, runs, system, expected):
+def test_the_note_says_why_scores_cannot_be_compared(corpus, runs, system, expected):
     ours = table((system, "a", 0.6, 0.5), **runs)
 
     lines = paper_comparison.against_paper(ours, published((system, "a", 0.5, 0.5)), IEMOCAP | corpus)
@@ -135,8 +135,8 @@ def test_the_note_says_why_figures_cannot_be_compared(corpus, runs, system, expe
     assert lines["note"].tolist() == [expected, expected]
 
 
-def test_a_system_without_a_run_keeps_its_lines_and_says_so():
-    """Table 1 has the cells of every row, with no number where nothing was run."""
+def test_a_system_without_runs_keeps_its_lines_with_a_note():
+    """Table 1 has cells for every system; they are empty if there are no runs."""
     ours = table(("mmin", "a", math.nan, math.nan), n_folds=0, n_seeds=0)
 
     lines = paper_comparison.against_paper(ours, PAPER, IEMOCAP)
@@ -146,7 +146,7 @@ def test_a_system_without_a_run_keeps_its_lines_and_says_so():
     assert lines["note"].tolist() == ["no runs of this system"] * 2
 
 
-def test_one_system_s_missing_runs_are_not_another_s():
+def test_the_note_on_missing_runs_concerns_only_its_own_system():
     ours = pd.concat([OURS, table(("if_mmin", "a", 0.6, 0.6), n_folds=9)])
     paper = pd.concat([PAPER, published(("if_mmin", "a", 0.6, 0.6))])
 
@@ -156,7 +156,7 @@ def test_one_system_s_missing_runs_are_not_another_s():
     assert all("9 of the paper's 10 folds" in note for note in notes[2:])
 
 
-def test_tables_that_go_in_are_left_as_they_were():
+def test_the_input_tables_are_not_modified():
     ours, paper = OURS.copy(), PAPER.copy()
 
     paper_comparison.against_paper(ours, paper, IEMOCAP)

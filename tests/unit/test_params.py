@@ -19,19 +19,19 @@ def faults(path):
     return str(caught.value).splitlines()
 
 
-def test_read_hands_out_the_keys_asked_for_and_no_others(write_params):
+def test_read_returns_only_the_requested_keys(write_params):
     path = write_params(lambda2=7.5, folds=[2, 1])
 
     assert params.read(path, "lambda2", "folds") == {"lambda2": 7.5, "folds": [2, 1]}
 
 
-def test_read_hands_out_a_key_inside_a_group(write_params, settings):
+def test_read_returns_a_key_inside_a_group(write_params, settings):
     path = write_params()
 
     assert params.read(path, "figures.system") == {"figures.system": settings["figures"]["system"]}
 
 
-def test_groups_are_plain_dicts_with_the_file_s_values(write_params, settings):
+def test_groups_are_plain_dicts(write_params, settings):
     assert params.read(write_params(), "model") == {"model": settings["model"]}
 
 
@@ -51,7 +51,7 @@ def test_an_unknown_key_of_a_group_is_named_with_its_group(write_params, setting
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("changes", "message"),
     [
         ({"lamda2": 3}, "key lamda2: is not a known key; did you mean lambda2?"),
         ({"seed": [0]}, "key seed: is not a known key; did you mean seeds?"),
@@ -65,13 +65,13 @@ def test_an_unknown_key_of_a_group_is_named_with_its_group(write_params, setting
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_the_nearest_key_is_suggested(write_params, changes, sentence):
-    """One of the same group where one is near, else the same word in another group."""
-    assert any(line.endswith(sentence) for line in faults(write_params(**changes)))
+def test_the_nearest_key_is_suggested(write_params, changes, message):
+    """A similar key of the same group if there is one, else the same key of another group."""
+    assert any(line.endswith(message) for line in faults(write_params(**changes)))
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("changes", "message"),
     [
         ({"lambda1": -1}, "key lambda1 is -1; expected at least 0.0."),
         ({"lambda2": "100"}, "key lambda2 is '100'; expected a number."),
@@ -82,30 +82,32 @@ def test_the_nearest_key_is_suggested(write_params, changes, sentence):
         ({"folds": 1}, "key folds is 1; expected a list."),
         ({"folds": [1, 1]}, "key folds is [1, 1]; 1 is listed twice."),
         ({"seeds": [2**63]}, f"key seeds.0 is {2**63}; expected less than {2**63}."),
-        ({"corpus": 3}, "key corpus is 3; expected a text."),
+        ({"corpus": 3}, "key corpus is 3; expected text."),
         ({"model": 3}, "key model is 3; expected a group of keys."),
         ({"systems": 3}, "key systems is 3; expected a group of keys."),
         ({"split": {"folds_from": "file"}}, "is 'file'; expected 'rule', 'pack' or 'auto'."),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_a_value_out_of_range_is_answered_by_what_is_expected(write_params, changes, sentence):
-    assert any(line.endswith(sentence) for line in faults(write_params(**changes)))
+def test_an_invalid_value_gives_an_error_with_the_expected_range(write_params, changes, message):
+    assert any(line.endswith(message) for line in faults(write_params(**changes)))
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "sentence"),
+    ("key", "value", "message"),
     [
         ("transition", "no", "expected true or false."),
         ("dropout", 1, "expected less than 1.0."),
         ("kernel_heights", [0], "expected at least 1."),
     ],
 )
-def test_a_value_of_a_group_is_answered_by_what_is_expected(write_params, settings, key, value, sentence):
+def test_an_invalid_value_in_a_group_gives_an_error_with_the_range(
+    write_params, settings, key, value, message
+):
     [line] = faults(write_params(model={**settings["model"], key: value}))
 
     assert f"model.{key}" in line
-    assert line.endswith(sentence)
+    assert line.endswith(message)
 
 
 def test_a_missing_key_is_named(write_params, settings):
@@ -149,7 +151,7 @@ def test_a_missing_key_is_named(write_params, settings):
         ("figures", "perplexity", -3),
     ],
 )
-def test_a_value_out_of_range_is_named_with_its_key(write_params, settings, group, key, value):
+def test_an_invalid_value_is_named_with_its_key(write_params, settings, group, key, value):
     changes = {key: value} if group is None else {group: {**settings[group], key: value}}
 
     lines = faults(write_params(**changes))
@@ -158,7 +160,7 @@ def test_a_value_out_of_range_is_named_with_its_key(write_params, settings, grou
     assert all(f"{key}" in line for line in lines), lines
 
 
-def test_all_faults_of_the_file_are_reported_at_once(write_params, settings):
+def test_all_errors_in_the_file_are_reported_at_once(write_params, settings):
     lines = faults(
         write_params(lamda2=3, K=0, model={**settings["model"], "hidden": -1}, split={"folds_from": "files"})
     )
@@ -168,14 +170,14 @@ def test_all_faults_of_the_file_are_reported_at_once(write_params, settings):
         assert any(key in line for line in lines), (key, lines)
 
 
-def test_a_row_that_is_no_system_is_named(write_params, settings):
+def test_an_unknown_system_in_rows_is_named(write_params, settings):
     lines = faults(write_params(rows=[*settings["rows"], "transformer"]))
 
     assert len(lines) == 1
     assert "'transformer'" in lines[0]
 
 
-def test_a_row_twice_is_named(write_params, settings):
+def test_a_duplicate_in_rows_is_named(write_params, settings):
     lines = faults(write_params(rows=[*settings["rows"], settings["rows"][0]]))
 
     assert len(lines) == 1
@@ -199,15 +201,15 @@ def test_a_group_of_systems_without_its_pretraining_is_named(write_params, setti
     assert "expected one of invariant, fusion, scratch." in lines[0]
 
 
-def test_systems_that_start_from_no_encoders_need_no_pretraining(write_params, settings):
+def test_systems_without_pretrained_encoders_need_no_pretraining(write_params, settings):
     path = write_params(
-        systems={"scratch": {"one": {}}, "invariant": settings["systems"]["invariant"]},
+        systems={"scratch": {"new": {}}, "invariant": settings["systems"]["invariant"]},
         pretrainings={"invariant": settings["pretrainings"]["invariant"]},
-        rows=["if_mmin", "one"],
-        comparison={**settings["comparison"], "baselines": ["one"]},
+        rows=["if_mmin", "new"],
+        comparison={**settings["comparison"], "baselines": ["new"]},
     )
 
-    assert params.read(path, "rows") == {"rows": ["if_mmin", "one"]}
+    assert params.read(path, "rows") == {"rows": ["if_mmin", "new"]}
 
 
 @pytest.mark.parametrize(
@@ -218,7 +220,7 @@ def test_systems_that_start_from_no_encoders_need_no_pretraining(write_params, s
         ("baselines", ["mmin", "if_mmin"], "if_mmin"),
     ],
 )
-def test_a_system_in_two_parts_of_the_comparison_is_named(write_params, settings, part, value, name):
+def test_a_system_twice_in_the_comparison_is_named(write_params, settings, part, value, name):
     lines = faults(write_params(comparison={**settings["comparison"], part: value}))
 
     assert len(lines) == 1, lines
@@ -229,14 +231,14 @@ def test_a_system_in_two_parts_of_the_comparison_is_named(write_params, settings
     ("part", "value"),
     [("proposed", "transformer"), ("baselines", ["mmin", "transformer"]), ("ablations", ["transformer"])],
 )
-def test_a_compared_system_that_is_in_no_group_is_named(write_params, settings, part, value):
+def test_an_undefined_system_in_the_comparison_is_named(write_params, settings, part, value):
     lines = faults(write_params(comparison={**settings["comparison"], part: value}))
 
     assert len(lines) == 1, lines
     assert "key comparison: system 'transformer' is not defined under systems" in lines[0]
 
 
-def test_a_baseline_twice_is_named(write_params, settings):
+def test_a_duplicate_baseline_is_named(write_params, settings):
     lines = faults(write_params(comparison={**settings["comparison"], "baselines": ["mmin", "mmin"]}))
 
     assert len(lines) == 1, lines
@@ -244,11 +246,11 @@ def test_a_baseline_twice_is_named(write_params, settings):
     assert "'mmin' is listed twice" in lines[0]
 
 
-def test_a_compared_system_need_not_be_a_row(write_params):
+def test_a_compared_system_need_not_be_in_rows(write_params):
     assert params.read(write_params(rows=["if_mmin"]), "rows") == {"rows": ["if_mmin"]}
 
 
-def test_a_shortest_sequence_above_the_longest_is_named(write_params, settings):
+def test_a_minimum_length_above_the_maximum_is_named(write_params, settings):
     frames = {**settings["synthesize"]["frames"], "a": [9, 3]}
 
     lines = faults(write_params(synthesize={**settings["synthesize"], "frames": frames}))
@@ -258,15 +260,15 @@ def test_a_shortest_sequence_above_the_longest_is_named(write_params, settings):
     assert "9" in lines[0]
 
 
-def test_a_number_with_an_exponent_is_a_number(tmp_path):
-    """As `dvc exp run -S train.lr=1e-4` writes it; YAML 1.1 takes it for a text."""
+def test_a_number_with_an_exponent_is_read_as_a_number(tmp_path):
+    """`dvc exp run -S train.lr=1e-4` writes this form, which YAML 1.1 reads as text."""
     text = (ROOT / "params.yaml").read_text("utf-8").replace("lr: 0.001 ", "lr: 1e-4 ")
     (tmp_path / "params.yaml").write_text(text, "utf-8")
 
     assert params.read(tmp_path / "params.yaml", "train.lr") == {"train.lr": 1e-4}
 
 
-def test_an_empty_file_is_named(tmp_path):
+def test_an_empty_file_is_refused(tmp_path):
     (tmp_path / "params.yaml").write_text("", "utf-8")
 
     with pytest.raises(params.ParamsError, match="holds no keys"):
@@ -274,14 +276,14 @@ def test_an_empty_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["a: [1,", "- 1\n- 2\n", "", "just words"])
-def test_a_file_that_is_no_mapping_is_named(tmp_path, text):
+def test_a_file_without_a_mapping_is_refused(tmp_path, text):
     path = tmp_path / "params.yaml"
     path.write_text(text, "utf-8")
 
     assert faults(path)
 
 
-def test_a_stage_ends_with_code_1_and_a_sentence_for_each_fault(write_params, stage, settings):
+def test_a_stage_exits_with_1_and_one_line_for_each_error(write_params, stage, settings):
     path = write_params(lamda2=3, K=0)
 
     done = stage("configure", *configured(path, "configs"))
@@ -292,13 +294,13 @@ def test_a_stage_ends_with_code_1_and_a_sentence_for_each_fault(write_params, st
 
 
 def configured(path, out):
-    """Arguments of configure."""
+    """Arguments for configure."""
     out = Path(out)
     checked = ["--pipeline", str(ROOT / "dvc.yaml"), "--checked", str(out.with_name("checked.json"))]
     return ["--params", str(path), "--out", str(out), *checked]
 
 
-# What a system reads.
+# Resolved settings of a system.
 
 
 @pytest.fixture
@@ -316,7 +318,7 @@ def resolve(settings):
     return resolved
 
 
-def test_a_config_holds_what_build_asks_for_and_nothing_else(resolve, settings):
+def test_a_config_holds_only_the_arguments_of_build(resolve, settings):
     config = resolve({})
 
     assert config == {
@@ -337,26 +339,26 @@ def test_an_entry_overrides_shared_values_model_and_fit(resolve):
     assert config["fit"]["lr"] == 0.5
 
 
-def test_an_entry_may_state_what_nothing_else_does(resolve):
+def test_an_entry_may_set_a_value_that_has_no_shared_default(resolve):
     assert resolve({"cmd_weight": 0.5}, accepts=("cmd_weight",))["build"] == {"cmd_weight": 0.5}
 
 
-def test_an_entry_s_key_that_nothing_reads_is_refused(resolve):
+def test_an_unused_key_of_an_entry_is_refused(resolve):
     with pytest.raises(ParamsError, match=r"systems\.invariant\.x: key 'lamda2' is not used"):
         resolve({"lamda2": 3})
 
 
-def test_an_entry_s_key_is_answered_by_the_nearest_that_its_build_reads(resolve):
+def test_an_unused_key_gives_the_nearest_argument_of_build(resolve):
     with pytest.raises(ParamsError, match="did you mean lambda2"):
         resolve({"lamda2": 3})
 
 
-def test_an_entry_s_key_of_the_model_that_this_build_does_not_read_is_refused(resolve):
+def test_a_model_key_that_build_does_not_accept_is_refused(resolve):
     with pytest.raises(ParamsError, match="key 'filters' is not used"):
         resolve({"filters": 3})
 
 
-def test_a_value_that_nobody_states_is_named(resolve):
+def test_a_value_that_is_set_nowhere_is_named(resolve):
     with pytest.raises(ParamsError, match="key 'cmd_weight' is missing"):
         resolve({}, accepts=("cmd_weight",))
 
@@ -365,13 +367,13 @@ def test_a_value_that_nobody_states_is_named(resolve):
     ("entry", "shown"),
     [({"hidden": 0}, "hidden is 0"), ({"lr": -1}, "lr is -1"), ({"batch": 1}, "batch is 1")],
 )
-def test_an_entry_s_value_out_of_range_is_named(resolve, entry, shown):
+def test_an_invalid_value_of_an_entry_is_named(resolve, entry, shown):
     with pytest.raises(ParamsError, match=shown):
         resolve(entry)
 
 
 @pytest.mark.parametrize("entry", [{"lambda2": -1}, {"lambda2": "much"}, {"M": 0}, {"K": 1.5}])
-def test_an_entry_s_value_of_a_shared_key_is_held_to_the_same_range(resolve, entry):
+def test_an_entry_s_value_of_a_shared_key_has_the_same_range(resolve, entry):
     with pytest.raises(ParamsError, match=next(iter(entry))):
         resolve(entry, accepts=("lambda2", "M", "K"))
 
@@ -388,7 +390,7 @@ def test_an_entry_s_value_of_a_shared_key_is_held_to_the_same_range(resolve, ent
     ],
     ids=str,
 )
-def test_a_value_that_only_an_entry_holds_has_its_range_too(resolve, entry):
+def test_a_value_set_only_in_an_entry_has_a_range_too(resolve, entry):
     with pytest.raises(ParamsError, match=f"key {next(iter(entry))} is "):
         resolve(entry, accepts=("img_weight", "cycle_weight", "steps", "translation_weight"))
 
@@ -396,7 +398,7 @@ def test_a_value_that_only_an_entry_holds_has_its_range_too(resolve, entry):
 @pytest.mark.parametrize(
     "changes", [{"cmd_weight": -1}, {"cmd_weight": "small"}, {"cmd_warmup": -2}, {"cmd_warmup": "long"}]
 )
-def test_a_pretraining_s_value_out_of_range_is_named(settings, write_params, tmp_path, changes):
+def test_an_invalid_value_of_a_pretraining_is_named(settings, write_params, tmp_path, changes):
     invariant = {**settings["pretrainings"]["invariant"], **changes}
     path = write_params(pretrainings={**settings["pretrainings"], "invariant": invariant})
 
@@ -405,7 +407,7 @@ def test_a_pretraining_s_value_out_of_range_is_named(settings, write_params, tmp
 
 
 def test_configure_writes_the_settings_of_each_system_and_pretraining(settings, write_params, tmp_path):
-    """if_mmin_no_inv has its lambda2 from its file and does not read that of params.yaml."""
+    """if_mmin_no_inv sets lambda2 in its own file and does not read it from params.yaml."""
     out = tmp_path / "configs"
 
     configure.main(configured(write_params(), out))
@@ -419,10 +421,8 @@ def test_configure_writes_the_settings_of_each_system_and_pretraining(settings, 
     assert "lambda2" not in builds["invariant"]
 
 
-def test_configure_gives_a_system_from_scratch_what_its_networks_read_but_no_condition_and_no_sizes(
-    settings, write_params, tmp_path
-):
-    """The condition is that of each of its networks, sizes are those of the corpus."""
+def test_configs_of_scratch_systems_have_no_condition_and_no_sizes(settings, write_params, tmp_path):
+    """Each network has its own condition, and sizes come from the corpus."""
     configure.main(configured(write_params(), tmp_path / "configs"))
 
     builds = {
@@ -450,12 +450,12 @@ def test_configure_gives_mmin_a_cycle_and_its_ablation_none(settings, write_para
 @pytest.mark.parametrize(
     ("kind", "name"), [("scratch", "mctn"), ("fusion", "mmin"), ("invariant", "if_mmin")]
 )
-def test_a_system_under_its_own_group_is_loaded(kind, name):
+def test_a_system_in_its_own_group_is_loaded(kind, name):
     assert configure.system(kind, name).__name__ == f"ifmmin.systems.{name}"
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "own"),
+    ("kind", "name", "expected"),
     [
         ("invariant", "mctn", "scratch"),
         ("fusion", "late_fusion_floor", "scratch"),
@@ -463,16 +463,17 @@ def test_a_system_under_its_own_group_is_loaded(kind, name):
         ("invariant", "mmin", "fusion"),
     ],
 )
-def test_a_system_under_another_group_is_refused_and_told_where_to(kind, name, own):
-    sentence = (
-        f"params.yaml: system {name!r} is listed under systems.{kind}; expected systems.{own}. Move it there."
+def test_a_system_in_another_group_is_refused_with_the_right_group(kind, name, expected):
+    message = (
+        f"params.yaml: system {name!r} is listed under systems.{kind}; "
+        f"expected systems.{expected}. Move it there."
     )
 
-    with pytest.raises(ParamsError, match=f"^{re.escape(sentence)}$"):
+    with pytest.raises(ParamsError, match=f"^{re.escape(message)}$"):
         configure.system(kind, name)
 
 
-def test_configure_refuses_a_file_with_a_system_under_another_group(settings, write_params, tmp_path):
+def test_configure_refuses_a_system_in_another_group(settings, write_params, tmp_path):
     systems = {**settings["systems"], "scratch": dict(settings["systems"]["scratch"])}
     systems["fusion"] = {**systems["fusion"], "mctn": systems["scratch"].pop("mctn")}
     path = write_params(systems=systems)
@@ -481,7 +482,7 @@ def test_configure_refuses_a_file_with_a_system_under_another_group(settings, wr
         configure.main(configured(path, tmp_path / "configs"))
 
 
-def test_all_faults_of_an_entry_are_reported_at_once(resolve):
+def test_all_errors_in_an_entry_are_reported_at_once(resolve):
     with pytest.raises(ParamsError, match="lamda2") as caught:
         resolve({"lamda2": 3, "hidden": 0, "lr": -1})
 

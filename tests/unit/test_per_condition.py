@@ -1,4 +1,4 @@
-"""Six networks side by side: each comes out as it would alone."""
+"""Six networks trained together: each is the same as if trained alone."""
 
 import pytest
 import torch
@@ -18,13 +18,13 @@ from ifmmin.training.prediction import TrainingError, predict
 HEAD = {"n_classes": 4, "classifier": [7], "dropout": 0.0}
 FUSION = {name: x for name, x in ENCODERS.items() if "invariance" not in name} | {"text_dropout": 0.0, **HEAD}
 MCTN = {"sizes": SIZES, "hidden": 6, "steps": 3, "translation_weight": 0.5, **HEAD}
-"""Settings without dropout, whose draws depend on what else is drawn."""
+"""Without dropout, because its random draws depend on the other networks."""
 
 BUILDS = {
     "fusion": (fusion.build, per_condition(fusion.build), FUSION),
     "mctn": (mctn.translator, mctn.build, MCTN),
 }
-"""Of one condition and of all, and what both are built with."""
+"""Builder for one condition, builder for all six, and the settings of both."""
 each_kind = pytest.mark.parametrize("kind", BUILDS)
 
 
@@ -35,7 +35,7 @@ def together(kind, seed=0):
 
 
 def alone(kind, condition, start):
-    """The network of one condition, with the initial weights that it has among the six."""
+    """A network of one condition with the initial weights it has among the six."""
     build, _, values = BUILDS[kind]
     network = build(**values, condition=condition)
     network.load_state_dict(start.members[condition].state_dict())
@@ -55,17 +55,17 @@ SETTINGS = loop.Settings(
 
 
 def batches(corpus, epochs, targets):
-    """The batches of some epochs over the training utterances; masks are drawn but not read."""
+    """Training batches of some epochs; masks are drawn but not read."""
     draw = torch.Generator().manual_seed(5)
     rows = corpus.rows["train"]
     for epoch in range(1, epochs + 1):
         for positions in draw_batches(len(rows), 12, 1, draw):
-            some = rows[positions]
-            mask = torch.rand(len(some), 3, generator=draw) < 0.5
+            selected = rows[positions]
+            mask = torch.rand(len(selected), 3, generator=draw) < 0.5
             yield Batch(
-                corpus.select(some),
+                corpus.select(selected),
                 mask,
-                corpus.y[some],
+                corpus.y[selected],
                 {k: x[positions] for k, x in targets.items()},
                 epoch,
             )
@@ -82,7 +82,7 @@ def norms(system):
 
 
 def train(system, corpus, clip):
-    """Two epochs of three steps each; the gradient norms of the last, as clipped."""
+    """Train for two epochs of three steps; return the clipped gradient norms of the last step."""
     targets = system.eval().precompute_targets(corpus.select(corpus.rows["train"]))
     optimiser = loop.adam(system.train(), SETTINGS)
     for batch in batches(corpus, 2, targets):
@@ -92,8 +92,8 @@ def train(system, corpus, clip):
 
 @each_kind
 @pytest.mark.parametrize("clip", [0.01, 1e6], ids=["clipped", "not clipped"])
-def test_steps_side_by_side_leave_each_network_as_steps_alone(corpus, kind, clip):
-    """Bit for bit: a sum's gradient is that of its term, Adam goes by number, clipping by sub-network."""
+def test_steps_together_give_the_same_networks_as_steps_alone(corpus, kind, clip):
+    """Bit for bit: the losses are summed, Adam is elementwise and clipping is per sub-network."""
     six = together(kind)
     start = {name: x.clone() for name, x in six.state_dict().items()}
     lone = {c: alone(kind, c, six) for c in CONDITIONS}
@@ -111,8 +111,8 @@ def test_steps_side_by_side_leave_each_network_as_steps_alone(corpus, kind, clip
 
 
 @each_kind
-def test_the_same_weights_are_clipped_to_others(corpus, kind):
-    """Or the clipping above would prove nothing: Adam alone does not see the length of a gradient."""
+def test_clipping_changes_the_weights(corpus, kind):
+    """Control for the test above: Adam by itself is nearly invariant to the gradient's scale."""
     clipped, free = together(kind), together(kind)
 
     train(clipped, corpus, 0.01)
@@ -124,25 +124,25 @@ def test_the_same_weights_are_clipped_to_others(corpus, kind):
 
 
 @each_kind
-def test_a_whole_training_side_by_side_leaves_each_network_as_a_training_alone(corpus, kind):
-    """The loop itself: order, schedule, pick of the epoch. UA is compared as the loop compares it."""
+def test_training_together_gives_the_same_networks_as_training_alone(corpus, kind):
+    """The whole loop: order, schedule, choice of the epoch and validation UA."""
     six = together(kind)
     lone = {c: alone(kind, c, six) for c in CONDITIONS}
-    rest = {"seed": 3, "precision": "float32", "on_epoch": lambda row: None}
+    options = {"seed": 3, "precision": "float32", "on_epoch": lambda row: None}
 
-    history = loop.fit(six, corpus, SETTINGS, **rest).history
-    own = {c: loop.fit(network, corpus, SETTINGS, **rest).history for c, network in lone.items()}
+    history = loop.fit(six, corpus, SETTINGS, **options).history
+    histories = {c: loop.fit(network, corpus, SETTINGS, **options).history for c, network in lone.items()}
 
     for c, network in lone.items():
-        assert list(history[f"chosen_{c}"]) == list(own[c]["chosen"]), c
-        assert list(history[f"validation_ua_{c}"]) == list(own[c]["validation_ua"]), c
+        assert list(history[f"chosen_{c}"]) == list(histories[c]["chosen"]), c
+        assert list(history[f"validation_ua_{c}"]) == list(histories[c]["validation_ua"]), c
         for name, x in six.members[c].state_dict().items():
             assert torch.equal(x, network.state_dict()[name]), (c, name)
 
 
 @each_kind
 def test_each_loss_is_the_sum_over_the_networks(corpus, kind):
-    """L_trans_2 has three terms: those of the conditions with two missing modalities."""
+    """L_trans_2 has three terms, one for each condition with two missing modalities."""
     six = together(kind)
     targets = six.precompute_targets(corpus.select(corpus.rows["train"]))
     lone = [alone(kind, c, six) for c in CONDITIONS]
@@ -150,44 +150,44 @@ def test_each_loss_is_the_sum_over_the_networks(corpus, kind):
 
     losses = six.training_losses(batch)
 
-    own = [network.training_losses(batch) for network in lone]
-    assert losses.keys() == {name for terms in own for name in terms}
+    separate = [network.training_losses(batch) for network in lone]
+    assert losses.keys() == {name for terms in separate for name in terms}
     for name, loss in losses.items():
-        values = [terms[name].item() for terms in own if name in terms]
+        values = [terms[name].item() for terms in separate if name in terms]
         assert loss.item() == pytest.approx(sum(values), rel=1e-6)
         assert len(values) == (3 if name == "L_trans_2" else 6)
 
 
 @each_kind
-def test_every_parameter_of_the_six_is_in_one_sub_network_of_one_condition(kind):
+def test_every_parameter_is_in_one_sub_network_of_one_condition(kind):
     six = together(kind)
 
     named = six.networks()
 
     for name, network in named.items():
-        own = {id(p) for p in six.members[name.partition(".")[0]].parameters()}
-        assert {id(p) for p in network.parameters()} <= own
+        parameters = {id(p) for p in six.members[name.partition(".")[0]].parameters()}
+        assert {id(p) for p in network.parameters()} <= parameters
     clipped = [id(p) for network in named.values() for p in network.parameters()]
     assert sorted(clipped) == sorted(id(p) for p in six.parameters())
 
 
-# Parts.
+# Checkpoint groups.
 
 
 @each_kind
-def test_each_condition_picks_a_part_and_the_parts_are_all_of_the_weights(kind):
+def test_each_condition_has_a_checkpoint_group_and_they_cover_all_weights(kind):
     six = together(kind)
 
-    parts = six.checkpoint_groups()
+    groups = six.checkpoint_groups()
 
-    assert {name: part.conditions for name, part in parts.items()} == {c: (c,) for c in CONDITIONS}
-    places = [x.data_ptr() for part in parts.values() for x in part.weights.values()]
-    assert sorted(places) == sorted(x.data_ptr() for x in six.state_dict().values())
-    assert len(set(places)) == len(places)
+    assert {name: group.conditions for name, group in groups.items()} == {c: (c,) for c in CONDITIONS}
+    pointers = [x.data_ptr() for group in groups.values() for x in group.weights.values()]
+    assert sorted(pointers) == sorted(x.data_ptr() for x in six.state_dict().values())
+    assert len(set(pointers)) == len(pointers)
 
 
 @each_kind
-def test_what_is_written_to_the_weights_of_a_part_is_written_to_its_network_alone(kind):
+def test_writing_to_a_checkpoint_group_changes_only_its_network(kind):
     six = together(kind)
     before = {name: x.clone() for name, x in six.state_dict().items()}
 
@@ -198,46 +198,46 @@ def test_what_is_written_to_the_weights_of_a_part_is_written_to_its_network_alon
         assert torch.equal(x, torch.full_like(x, 7.0) if name.startswith("members.at.") else before[name])
 
 
-class Told(nn.Module):
-    """A system of one condition that is right about as many validation utterances as it is told to be."""
+class Scripted(nn.Module):
+    """A system of one condition with a prescribed number of correct validation utterances per epoch."""
 
     smallest_batch = 1
 
     def __init__(self, corpus, condition, right, flat=()):
-        """Take per epoch how many of 12 are right, and the epochs in which the feature h does not vary."""
+        """Take the number correct (of 12) per epoch, and the epochs in which the feature h is constant."""
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(2))
         self.register_buffer("epoch", torch.zeros((), dtype=torch.int64))
         self.y = corpus.y[corpus.rows["validation"]]
         self.condition, self.right, self.flat = condition, right, flat
-        self.given = []
+        self.batches = []
 
     def networks(self):
-        """All is one network."""
+        """One network."""
         return {"all": self}
 
     def checkpoint_groups(self):
-        """All is one part."""
+        """One checkpoint group."""
         return {"": CheckpointGroup((self.condition,), self.state_dict())}
 
     def precompute_targets(self, x):
-        """Say of each utterance where it starts in the condition's first modality."""
+        """Start of each utterance in the condition's first modality."""
         return {"start": x[self.condition[0]].start}
 
     def training_losses(self, batch):
-        """A square that Adam lowers."""
+        """A square for Adam to minimise."""
         self.epoch.fill_(batch.epoch)
-        self.given.append(batch)
+        self.batches.append(batch)
         L = (self.weight - 1).square().sum()
         return {"L": L}
 
     def encode(self, x):
-        """How many there are; each in the modalities that it was given."""
+        """Accept only the modalities of the condition; keep the number of utterances."""
         assert list(x) == list(self.condition)
         return {"n": torch.zeros(len(x[self.condition[0]].lengths))}
 
     def predict(self, encoded, conditions):
-        """Right for the first utterances, wrong for the others."""
+        """Correct for the first utterances, wrong for the others."""
         assert list(encoded) == ["n"]
         right = torch.arange(len(encoded["n"])) < self.right[int(self.epoch) - 1]
         predicted = torch.where(right, self.y, (self.y + 1) % 4)
@@ -245,9 +245,9 @@ class Told(nn.Module):
         return {c: Prediction(O, None) for c in conditions if c == self.condition}
 
     def monitored(self, encoded):
-        """One unit that takes two values, or one."""
-        spread = 0.0 if int(self.epoch) in self.flat else 1.0
-        return {"h": spread * (torch.arange(len(encoded["n"])) % 2)[:, None].float()}
+        """A unit with two values, or with one in a flat epoch."""
+        amplitude = 0.0 if int(self.epoch) in self.flat else 1.0
+        return {"h": amplitude * (torch.arange(len(encoded["n"])) % 2)[:, None].float()}
 
 
 RIGHT = {
@@ -258,14 +258,14 @@ RIGHT = {
     "at": [0, 0, 0, 0],
     "vt": [12, 12, 12, 12],
 }
-"""Of 12 validation utterances, how many each network has right after each epoch."""
+"""Number of correct validation utterances, of 12, for each network after each epoch."""
 BEST = {"a": 2, "v": 1, "t": 4, "av": 3, "at": 1, "vt": 1}
-"""The first epoch with the most."""
+"""The first epoch with the maximum."""
 
 
-def fit(corpus, told, **changes):
-    """Four epochs; the history and each network's weight at the end of each."""
-    six, weights = PerCondition(told), []
+def fit(corpus, networks, **changes):
+    """Train for four epochs; return the result and each network's weight after each epoch."""
+    six, weights = PerCondition(networks), []
     settings = SETTINGS._replace(epochs_constant=4, epochs_decay=0, **changes)
     fitted = loop.fit(
         six,
@@ -273,25 +273,25 @@ def fit(corpus, told, **changes):
         settings,
         seed=0,
         precision="float32",
-        on_epoch=lambda row: weights.append({c: x.weight.detach().clone() for c, x in told.items()}),
+        on_epoch=lambda row: weights.append({c: x.weight.detach().clone() for c, x in networks.items()}),
     )
     return fitted, weights
 
 
-def test_each_network_keeps_the_weights_of_its_own_first_best_epoch(corpus):
-    told = {c: Told(corpus, c, right) for c, right in RIGHT.items()}
+def test_each_network_keeps_the_weights_of_its_first_best_epoch(corpus):
+    networks = {c: Scripted(corpus, c, right) for c, right in RIGHT.items()}
 
-    _, weights = fit(corpus, told)
+    _, weights = fit(corpus, networks)
 
-    assert {c: int(network.epoch) for c, network in told.items()} == BEST
-    for c, network in told.items():
+    assert {c: int(network.epoch) for c, network in networks.items()} == BEST
+    for c, network in networks.items():
         assert torch.equal(network.weight, weights[BEST[c] - 1][c]), c
         assert sum(torch.equal(network.weight, x[c]) for x in weights) == 1, c
 
 
-def test_the_history_says_of_each_condition_its_ua_and_its_chosen_epoch_and_pools_all(corpus):
-    """Every class has three of 12; pooled: all that is right of 72. After epoch 1: 1 + 7 + 1 + 0 + 0 + 12."""
-    history = fit(corpus, {c: Told(corpus, c, right) for c, right in RIGHT.items()})[0].history
+def test_the_history_has_scores_and_chosen_epochs_by_condition(corpus):
+    """Three utterances per class: UA = n / 12. Pooled after epoch 1: (1 + 7 + 1 + 0 + 0 + 12) / 72."""
+    history = fit(corpus, {c: Scripted(corpus, c, right) for c, right in RIGHT.items()})[0].history
 
     marks = [name for name in history if name.startswith("chosen")]
     assert marks == [f"chosen_{c}" for c in CONDITIONS]
@@ -301,11 +301,11 @@ def test_the_history_says_of_each_condition_its_ua_and_its_chosen_epoch_and_pool
     assert list(history["validation_wa"]) == pytest.approx([21 / 72, 24 / 72, 23 / 72, 26 / 72])
 
 
-def test_pooled_ua_is_over_the_rows_of_all_conditions(corpus):
-    """Right are the first n of 12 utterances, of classes 0 1 2 3 0 1 ...; 1 right is one of class 0."""
-    told = {c: Told(corpus, c, [1]) for c in CONDITIONS}
-    told["a"].right = [2]
-    six = PerCondition(told)
+def test_pooled_ua_pools_the_predictions_of_all_conditions(corpus):
+    """The first n of 12 utterances are correct; their classes are 0 1 2 3 0 1 ..."""
+    networks = {c: Scripted(corpus, c, [1]) for c in CONDITIONS}
+    networks["a"].right = [2]
+    six = PerCondition(networks)
     settings = SETTINGS._replace(epochs_constant=1, epochs_decay=0)
 
     history = loop.fit(six, corpus, settings, seed=0, precision="float32", on_epoch=lambda row: None).history
@@ -314,29 +314,29 @@ def test_pooled_ua_is_over_the_rows_of_all_conditions(corpus):
     assert history.loc[0, "validation_ua_a"] == pytest.approx((1 / 3 + 1 / 3 + 0 + 0) / 4)
 
 
-def test_a_collapse_is_looked_for_at_the_chosen_epoch_of_its_own_network(corpus):
-    """Flat in epoch 2, which a has chosen; v and t have not. Flat in epoch 4: t's, not a's."""
+def test_collapse_is_checked_at_the_chosen_epoch_of_each_network(corpus):
+    """Network a is flat in its chosen epoch 2, t in its chosen epoch 4; v and av only in other epochs."""
     flat = {"a": (2,), "v": (2, 3, 4), "t": (4,), "av": (1, 2, 4)}
-    told = {c: Told(corpus, c, right, flat.get(c, ())) for c, right in RIGHT.items()}
+    networks = {c: Scripted(corpus, c, right, flat.get(c, ())) for c, right in RIGHT.items()}
 
-    assert fit(corpus, told)[0].collapsed == ["a.h", "t.h"]
+    assert fit(corpus, networks)[0].collapsed == ["a.h", "t.h"]
 
 
-def test_a_collapse_of_one_network_stops_with_its_condition_and_feature(corpus):
-    told = {c: Told(corpus, c, right, (3,) if c == "av" else ()) for c, right in RIGHT.items()}
+def test_the_error_on_collapse_names_condition_and_feature(corpus):
+    networks = {c: Scripted(corpus, c, right, (3,) if c == "av" else ()) for c, right in RIGHT.items()}
 
     with pytest.raises(TrainingError, match=r"^av\.h: one output for all 12 validation utterances"):
-        fit(corpus, told, on_collapse="stop")
+        fit(corpus, networks, on_collapse="stop")
 
 
-def test_each_network_is_given_its_own_targets_of_the_batch_s_utterances(corpus):
-    """Named by condition and none mixed up with one whose name begins alike: a, av and at."""
-    told = {c: Told(corpus, c, right) for c, right in RIGHT.items()}
+def test_each_network_gets_its_own_targets_for_the_batch(corpus):
+    """Targets are keyed by condition; a, av and at share a prefix and must not be mixed up."""
+    networks = {c: Scripted(corpus, c, right) for c, right in RIGHT.items()}
 
-    fit(corpus, told)
+    fit(corpus, networks)
 
-    for c, network in told.items():
-        for batch in network.given:
+    for c, network in networks.items():
+        for batch in network.batches:
             assert list(batch.targets) == ["start"]
             starts = batch.x[c[0]].start
             assert batch.targets["start"].tolist() == starts.tolist()
@@ -346,7 +346,7 @@ def test_each_network_is_given_its_own_targets_of_the_batch_s_utterances(corpus)
 
 
 @each_kind
-def test_each_condition_is_predicted_by_its_own_network_and_the_full_input_by_none(corpus, kind):
+def test_each_network_predicts_its_condition_and_none_the_full_input(corpus, kind):
     six = together(kind).eval()
     x = corpus.select(corpus.rows["test"])
     with torch.no_grad():
@@ -362,7 +362,7 @@ def test_each_condition_is_predicted_by_its_own_network_and_the_full_input_by_no
             assert prediction.H_prime is None
 
 
-def test_the_loop_predicts_the_six_conditions_and_leaves_the_full_input_out(corpus):
+def test_the_loop_predicts_all_conditions_but_the_full_input(corpus):
     predicted, monitored = predict(together("mctn"), corpus, "test", (*CONDITIONS, "avt"), "float32")
 
     assert tuple(predicted) == CONDITIONS
@@ -370,7 +370,7 @@ def test_the_loop_predicts_the_six_conditions_and_leaves_the_full_input_out(corp
 
 
 @each_kind
-def test_two_networks_of_the_six_share_no_weight_and_start_apart(kind):
+def test_the_six_networks_share_no_weights_and_start_differently(kind):
     six = together(kind)
 
     heads = [six.members[c].classifier.hidden[0].weight for c in CONDITIONS]
@@ -381,14 +381,14 @@ def test_two_networks_of_the_six_share_no_weight_and_start_apart(kind):
             assert left.shape != right.shape or not torch.equal(left, right)
 
 
-def test_of_encoders_from_pretraining_each_network_has_a_copy():
-    """Six that train one set of encoders would share more than the pass over the data."""
+def test_each_network_has_its_own_copy_of_the_pretrained_encoders():
+    """Six networks must not train one shared set of encoders."""
     encoders = Encoders(**ENCODERS)
 
     class Member(nn.Module):
-        def __init__(self, given, condition):
+        def __init__(self, encoders, condition):
             super().__init__()
-            self.encoders, self.condition = given, condition
+            self.encoders, self.condition = encoders, condition
 
     six = per_condition(lambda *, encoders, condition: Member(encoders, condition))(encoders=encoders)
 

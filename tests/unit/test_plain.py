@@ -1,4 +1,4 @@
-"""The benchmark's plain loop, masked, has the engine's losses and gradients at dropout 0."""
+"""The benchmark's plain loop, with masking, has the library's losses and gradients at dropout 0."""
 
 import pytest
 import torch
@@ -36,56 +36,56 @@ BUILDS = {
 }
 
 
-def engines_name(name):
-    """A parameter of the plain form under the engine's name."""
+def library_name(name):
+    """The library's name for a parameter of the plain form."""
     if name.startswith("encoders.of."):
         return name.replace("encoders.of.", "encoders.specificity.")
     return name.removeprefix("rest.")
 
 
 @pytest.mark.parametrize("name", BUILDS)
-def test_losses_and_gradients_are_those_of_the_masked_plain_loop(name, corpus):
-    """The plain one pads, encodes everything, multiplies by masks and keeps a teacher's copy."""
+def test_losses_and_gradients_agree_with_the_masked_plain_loop(name, corpus):
+    """The plain loop pads, encodes everything, multiplies by masks and keeps a copy as teacher."""
     torch.manual_seed(3)
     system = BUILDS[name]()
     baseline = plain.Plain(system, masked=True)
     rows = corpus.rows["train"]
     x = corpus.select(rows)
-    # The plain form reads the zero placeholder through the masked encoder: of fixed length in both.
+    # The plain form passes the zero placeholder through the masked encoder; its length is fixed in both.
     targets = {key: value.detach() for key, value in system.eval().precompute_targets(x).items()}
     masks = torch.tensor([[True, False, False], [False, True, True], [False, False, True]])
     available = masks[torch.arange(len(rows)) % 3]
-    with torch.no_grad():  # the student has moved on from its teacher
-        for p, q in zip(system.parameters(), own(baseline, system), strict=True):
+    with torch.no_grad():  # move the student away from its teacher
+        for p, q in zip(system.parameters(), plain_parameters(baseline, system), strict=True):
             p += 0.05 * torch.randn_like(p)
             q.copy_(p if q.shape == p.shape else p.transpose(1, 2)[:, None])
 
     L = system.train().training_losses(Batch(x, available, corpus.y[rows], targets, 1))["L"]
     L.backward()
-    padded = {m: of.padded(at_least=5).transpose(0, 1) for m, of in x.items()}
-    lengths = {m: of.lengths for m, of in x.items()}
+    padded = {m: s.padded(at_least=5).transpose(0, 1) for m, s in x.items()}
+    lengths = {m: s.lengths for m, s in x.items()}
     reference = baseline.train().losses(padded, lengths, available, corpus.y[rows])
     reference.backward()
 
     torch.testing.assert_close(L, reference, rtol=1e-5, atol=1e-5)
-    for p, q in zip(system.parameters(), own(baseline, system), strict=True):
+    for p, q in zip(system.parameters(), plain_parameters(baseline, system), strict=True):
         want = q.grad if q.shape == p.shape else q.grad[:, 0].transpose(1, 2)
         torch.testing.assert_close(p.grad, want, rtol=1e-4, atol=1e-5)
 
 
-def own(baseline, system):
-    """The plain form's parameters in the order of the engine's."""
-    named = {engines_name(name): p for name, p in baseline.named_parameters() if "teacher" not in name}
+def plain_parameters(baseline, system):
+    """Parameters of the plain form in the library's order."""
+    named = {library_name(name): p for name, p in baseline.named_parameters() if "teacher" not in name}
     return [named[name] for name, _ in system.named_parameters()]
 
 
 def test_the_plain_loop_reads_padding_unless_it_is_masked(corpus):
-    """Else it would be no baseline: a prediction of the published code depends on its batch mates."""
+    """As in the published code, a prediction then depends on the rest of the batch."""
     torch.manual_seed(3)
     x = corpus.select(corpus.rows["train"])
-    padded = {m: of.padded(at_least=9).transpose(0, 1) for m, of in x.items()}
-    longer = {m: torch.cat([of, torch.zeros(len(of), 4, SIZES[m])], 1) for m, of in padded.items()}
-    lengths = {m: of.lengths for m, of in x.items()}
+    padded = {m: s.padded(at_least=9).transpose(0, 1) for m, s in x.items()}
+    longer = {m: torch.cat([p, torch.zeros(len(p), 4, SIZES[m])], 1) for m, p in padded.items()}
+    lengths = {m: s.lengths for m, s in x.items()}
     available = torch.ones(len(lengths["a"]), 3, dtype=torch.bool)
 
     for masked in (True, False):
@@ -99,8 +99,8 @@ def test_the_plain_loop_reads_padding_unless_it_is_masked(corpus):
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_losses_gradients_and_logits_of_a_translator_are_those_of_its_plain_form(condition, corpus):
-    """The plain one bins utterance by utterance, and decodes step by step, with attention in each."""
+def test_a_translator_agrees_with_its_plain_form(condition, corpus):
+    """Losses, gradients, logits. The plain form bins by utterance and decodes with attention at each step."""
     torch.manual_seed(3)
     settings = {"sizes": SIZES, "hidden": 6, "steps": 4, "translation_weight": 0.5}
     system = mctn.translator(**settings, **HEAD, condition=condition)
@@ -109,8 +109,8 @@ def test_losses_gradients_and_logits_of_a_translator_are_those_of_its_plain_form
     targets = system.precompute_targets(x)
     baseline = plain.PlainTranslator(system)
     masks = torch.ones(len(rows), 3, dtype=torch.bool)
-    padded = {m: of.padded().transpose(0, 1) for m, of in x.items()}
-    lengths = {m: of.lengths for m, of in x.items()}
+    padded = {m: s.padded().transpose(0, 1) for m, s in x.items()}
+    lengths = {m: s.lengths for m, s in x.items()}
 
     L = system.training_losses(Batch(x, masks, y, targets, 1))["L"]
     L.backward()
@@ -120,7 +120,7 @@ def test_losses_gradients_and_logits_of_a_translator_are_those_of_its_plain_form
     torch.testing.assert_close(L, reference, rtol=1e-5, atol=1e-6)
     want = {name.removeprefix("rest."): p.grad for name, p in baseline.named_parameters()}
     for name, p in system.named_parameters():
-        of = name.removesuffix("_l0") if ".decoder." in name else name
-        torch.testing.assert_close(p.grad, want[of], rtol=1e-4, atol=1e-6)
+        plain_name = name.removesuffix("_l0") if ".decoder." in name else name
+        torch.testing.assert_close(p.grad, want[plain_name], rtol=1e-4, atol=1e-6)
     O = system.predict(system.encode(x), [condition])[condition].O
     torch.testing.assert_close(O, baseline.logits(padded, lengths, masks), rtol=1e-5, atol=1e-6)

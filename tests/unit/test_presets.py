@@ -34,7 +34,7 @@ CHANGES = (
 )
 
 
-def test_an_overlay_sets_its_values_and_leaves_all_others(copy, overlay, settings):
+def test_an_overlay_changes_only_its_own_values(copy, overlay, settings):
     settings["folds"], settings["lambda2"] = [3, 4, 5], 12.5
     settings["model"] |= {"hidden": 9, "cascade": "first"}
     settings["model"]["missing_steps"]["a"] = 77
@@ -44,7 +44,7 @@ def test_an_overlay_sets_its_values_and_leaves_all_others(copy, overlay, setting
     assert yaml.safe_load(copy.read_text("utf-8")) == settings
 
 
-def test_an_overlay_keeps_every_comment_and_the_order_of_keys(copy, overlay):
+def test_an_overlay_keeps_comments_and_the_order_of_keys(copy, overlay):
     def comments(text):
         return re.findall(r"# .*", text)
 
@@ -57,7 +57,7 @@ def test_an_overlay_keeps_every_comment_and_the_order_of_keys(copy, overlay):
     assert list(yaml.safe_load(after)) == list(yaml.safe_load(before))
 
 
-def test_an_overlay_changes_no_line_that_it_does_not_name(copy, overlay):
+def test_an_overlay_leaves_all_other_lines_unchanged(copy, overlay):
     before = copy.read_text("utf-8").splitlines()
 
     presets.apply(copy, overlay("lambda2: 12.5\n"))
@@ -68,7 +68,7 @@ def test_an_overlay_changes_no_line_that_it_does_not_name(copy, overlay):
     assert different[0].startswith("lambda2: 12.5")
 
 
-def test_an_overlay_laid_twice_is_the_same_as_once(copy, overlay):
+def test_applying_an_overlay_twice_equals_applying_it_once(copy, overlay):
     presets.apply(copy, overlay(CHANGES))
     once = copy.read_bytes()
 
@@ -77,7 +77,7 @@ def test_an_overlay_laid_twice_is_the_same_as_once(copy, overlay):
     assert copy.read_bytes() == once
 
 
-def test_an_overlay_with_another_laid_back_gives_the_same_bytes(copy, overlay, settings):
+def test_restoring_the_old_values_restores_the_same_bytes(copy, overlay, settings):
     back = {
         "folds": settings["folds"],
         "lambda2": settings["lambda2"],
@@ -96,7 +96,7 @@ def test_an_overlay_with_another_laid_back_gives_the_same_bytes(copy, overlay, s
     [("lamda2: 3\n", "lamda2"), ("lambda2: 3\nmodel:\n  hiden: 3\n", "model.hiden")],
     ids=["top level", "inside a group"],
 )
-def test_a_key_that_params_does_not_have_is_refused_and_nothing_changes(copy, overlay, text, key):
+def test_an_unknown_key_is_refused_and_nothing_changes(copy, overlay, text, key):
     before = copy.read_bytes()
 
     with pytest.raises(ParamsError, match=re.escape(f"key {key} is not in params.yaml")):
@@ -110,7 +110,7 @@ def test_a_key_that_params_does_not_have_is_refused_and_nothing_changes(copy, ov
     ["lambda2: {a: 1}\n", "lambda2: [1]\n", "model: 3\n", "folds: {a: 1}\n"],
     ids=["group for a number", "list for a number", "number for a group", "group for a list"],
 )
-def test_a_value_of_another_shape_is_refused_and_nothing_changes(copy, overlay, text):
+def test_a_value_of_another_type_is_refused_and_nothing_changes(copy, overlay, text):
     before = copy.read_bytes()
 
     with pytest.raises(ParamsError, match=text.partition(":")[0]):
@@ -119,7 +119,7 @@ def test_a_value_of_another_shape_is_refused_and_nothing_changes(copy, overlay, 
     assert copy.read_bytes() == before
 
 
-def test_it_says_how_many_values_changed_and_what_it_leaves_alone(copy, overlay, settings):
+def test_apply_returns_the_number_of_changes_and_the_untouched_keys(copy, overlay, settings):
     new = {"lambda2": settings["lambda2"] + 1, "lambda1": settings["lambda1"], "train": {"lr": 0.5}}
 
     changed, untouched = presets.apply(copy, overlay(yaml.safe_dump(new)))
@@ -139,7 +139,7 @@ def test_an_empty_overlay_changes_nothing(copy, overlay):
     assert copy.read_bytes() == before
 
 
-def test_a_shorter_list_keeps_the_comment_behind_it(copy, overlay):
+def test_a_shorter_list_keeps_the_comment_after_it(copy, overlay):
     before = copy.read_text("utf-8")
 
     presets.apply(copy, overlay("folds: [7]\n"))
@@ -171,21 +171,21 @@ def test_a_preset_is_recognised(copy, name):
     assert presets.describe(yaml.safe_load(Path(copy).read_text("utf-8")), folder) == name
 
 
-def test_what_differs_from_the_nearest_preset_is_named(settings):
+def test_differences_from_the_nearest_preset_are_named(settings):
     settings["folds"] = [1, 2, 3]
     settings["train"]["lr"] = 0.5
     settings["lambda2"] = 3
 
-    assert presets.describe(settings, ROOT / "presets") == "demonstration, but for folds, train.lr"
+    assert presets.describe(settings, ROOT / "presets") == "demonstration, except for folds, train.lr"
 
 
-def test_a_short_preset_does_not_win_by_its_length_and_an_empty_one_is_none(settings, tmp_path):
+def test_short_presets_are_not_preferred_and_empty_ones_are_ignored(settings, tmp_path):
     shutil.copytree(ROOT / "presets", tmp_path / "presets")
     (tmp_path / "presets/mine.yaml").write_text("lambda2: 10\n", "utf-8")
     (tmp_path / "presets/nothing.yaml").write_text("# later\n", "utf-8")
     settings["folds"], settings["train"]["lr"] = [1, 2, 3], 0.5
 
-    assert presets.describe(settings, tmp_path / "presets") == "demonstration, but for folds, train.lr"
+    assert presets.describe(settings, tmp_path / "presets") == "demonstration, except for folds, train.lr"
     assert presets.describe(settings, tmp_path) == "none"
     (tmp_path / "presets/mine.yaml").write_text("a: [", "utf-8")
     with pytest.raises(ParamsError, match=r"mine\.yaml: not readable as YAML"):

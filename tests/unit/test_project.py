@@ -1,4 +1,4 @@
-"""Where the project is that a command is about."""
+"""Finding the project a command works on."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from ifmmin.core.errors import UserError
 
 @pytest.fixture
 def clone(tmp_path, monkeypatch):
-    """A folder with the files of a project, and the function that goes to one below it."""
+    """A project folder with subfolders, as the working directory."""
     folder = tmp_path / "clone"
     (folder / "docs" / "more").mkdir(parents=True)
     for name in ("dvc.yaml", "params.yaml"):
@@ -18,24 +18,28 @@ def clone(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("below", [".", "docs", "docs/more"])
-def test_the_project_is_the_folder_or_one_above(clone, monkeypatch, below):
+def test_the_project_is_the_working_directory_or_a_parent(clone, monkeypatch, below):
     monkeypatch.chdir(clone / below)
 
     assert project.root() == project.find() == clone
 
 
-def test_elsewhere_there_is_no_project_and_it_is_said(clone, monkeypatch):
+def test_outside_a_project_the_error_says_so(clone, monkeypatch):
     monkeypatch.chdir(clone.parent)
 
     assert project.find() is None
-    with pytest.raises(UserError, match=r"is in no project; expected dvc.yaml and params.yaml in this"):
+    with pytest.raises(
+        UserError, match=r"is not inside a project; expected dvc.yaml and params.yaml in this"
+    ):
         project.root()
 
 
 @pytest.mark.parametrize("name", ["dvc.yaml", "dvc.lock", "params.yaml"])
-def test_conflict_markers_are_named_with_the_way_out(clone, name):
+def test_conflict_markers_give_an_error_with_a_remedy(clone, name):
     project.check_merged(clone)
     (clone / name).write_text("<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> other\n", "utf-8")
 
-    with pytest.raises(UserError, match=rf"^{name}: holds the conflict markers .* --ours dvc.lock metrics"):
+    with pytest.raises(
+        UserError, match=rf"^{name}: has unresolved merge conflicts.* --ours dvc.lock metrics"
+    ):
         project.check_merged(clone)

@@ -1,4 +1,4 @@
-"""Curves against the share of what is missing."""
+"""Curves against the missing rate."""
 
 import numpy as np
 import pandas as pd
@@ -11,45 +11,47 @@ from ifmmin.results import robustness
 
 
 @given(st.integers(1, 200), st.floats(0, 1), st.integers(0, 99))
-def test_the_share_is_met_and_everybody_keeps_a_modality(n, share, seed):
-    conditions = robustness.drawn(n, share, seed)
+def test_the_missing_rate_is_exact_and_every_utterance_keeps_a_modality(n, rate, seed):
+    conditions = robustness.draw_conditions(n, rate, seed)
 
     assert set(conditions) <= {*CONDITIONS, FULL}
-    assert sum(3 - len(c) for c in conditions) == min(round(3 * n * share), 2 * n)
+    assert sum(3 - len(c) for c in conditions) == min(round(3 * n * rate), 2 * n)
 
 
 @given(st.integers(1, 50), st.integers(0, 99))
-def test_what_a_small_share_takes_a_larger_one_takes_too(n, seed):
-    small, large = (robustness.drawn(n, share, seed) for share in (0.2, 0.6))
+def test_modalities_missing_at_a_low_rate_are_missing_at_a_higher_one(n, seed):
+    small, large = (robustness.draw_conditions(n, rate, seed) for rate in (0.2, 0.6))
 
     assert all(set(more) <= set(less) for more, less in zip(large, small, strict=True))
 
 
-def test_all_modalities_are_kept_alike():
-    kept = robustness.drawn(6000, 0.7, seed=1)
+def test_modalities_are_dropped_equally_often():
+    kept = robustness.draw_conditions(6000, 0.7, seed=1)
 
     np.testing.assert_allclose([np.mean(kept == m) for m in "avt"], 1 / 3, atol=0.03)
 
 
 def predictions(n=3, full=True):
-    """Of n utterances of class 0: right where the visual modality is there."""
+    """Predictions for n utterances of class 0: correct if v is available."""
     conditions = [*CONDITIONS, *([FULL] if full else [])]
     rows = [(f"u{i}", c, 0, 0 if "v" in c else 1) for c in conditions for i in range(n)]
     table = pd.DataFrame(rows, columns=["utterance_id", "condition", "label", "predicted"])
     return table.assign(logit_x=1.0 - table["predicted"], logit_y=0.0 + table["predicted"])
 
 
-def test_an_utterance_is_read_in_the_condition_that_was_drawn_for_it():
+def test_an_utterance_is_scored_in_the_condition_drawn_for_it():
     n, seed = 200, 3
     table = robustness.scores({("s", 1, seed): predictions(n)}, {("s", 1, seed): {0.5: predictions(n)}}, 2)
     mixed = table[table["missing"] == "modalities"].set_index("missing_rate")
 
     assert mixed.loc[0.0, "wa"] == 1
-    assert mixed.loc[0.5, "wa"] == pytest.approx(np.mean(["v" in c for c in robustness.drawn(n, 0.5, seed)]))
+    assert mixed.loc[0.5, "wa"] == pytest.approx(
+        np.mean(["v" in c for c in robustness.draw_conditions(n, 0.5, seed)])
+    )
     assert set(mixed["condition"]) == {"mixed"}
 
 
-def test_frames_are_scored_in_every_condition_and_their_average():
+def test_missing_frames_are_scored_by_condition_and_on_average():
     table = robustness.scores({("s", 1, 0): predictions()}, {("s", 1, 0): {0.7: predictions()}}, 2)
     frames = table[(table["missing"] == "frames") & (table["missing_rate"] == 0.7)].set_index("condition")
 
@@ -60,10 +62,10 @@ def test_frames_are_scored_in_every_condition_and_their_average():
     }
 
 
-def test_the_pairs_stand_in_for_a_full_input_that_a_system_does_not_know():
-    """Two of three pairs have v and say class 0."""
-    whole = robustness.completed(predictions(full=False))
-    added = whole[whole["condition"] == FULL]
+def test_without_full_input_predictions_the_pairs_are_averaged():
+    """Two of the three pairs have v and predict class 0."""
+    completed = robustness.completed(predictions(full=False))
+    added = completed[completed["condition"] == FULL]
     p = np.exp(added[["logit_x", "logit_y"]].to_numpy())
     e = np.e
 

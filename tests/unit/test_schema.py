@@ -1,4 +1,4 @@
-"""params.schema.json, by which editors complete params.yaml, says what the pipeline says."""
+"""params.schema.json (for completion in editors) agrees with the pipeline's checks."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def accepts():
     return jsonschema.Draft202012Validator(schema).is_valid
 
 
-def test_the_committed_schema_is_the_one_that_the_code_gives():
+def test_the_committed_schema_is_up_to_date():
     assert json.loads(COMMITTED.read_text("utf-8")) == schema.json_schema()
 
 
@@ -56,8 +56,8 @@ def test_params_yaml_names_the_schema_and_fits_it(accepts):
     ],
     ids=str,
 )
-def test_what_the_schema_refuses_the_pipeline_refuses(accepts, settings, write_params, changes):
-    """An entry's values are looked at when its build is known."""
+def test_the_pipeline_refuses_what_the_schema_refuses(accepts, settings, write_params, changes):
+    """Values of an entry are only checked once its build is known, hence `resolved`."""
     path = write_params(**changes)
 
     assert not accepts({**settings, **changes})
@@ -70,7 +70,7 @@ def resolved(path):
     return params.resolve(entry, accepts=("hidden",), shared={}, model={}, fit={}, where="if_mmin")
 
 
-def test_a_key_that_a_new_system_alone_reads_is_accepted(accepts, settings):
+def test_the_schema_accepts_a_key_that_only_a_new_system_reads(accepts, settings):
     settings["systems"]["invariant"]["mine"] = {"temperature": 2.0}
 
     assert accepts(settings)

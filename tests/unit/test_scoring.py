@@ -9,27 +9,27 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, recall_scor
 from ifmmin.core import scoring
 
 
-def test_wa_and_ua_by_hand():
-    """Class 0: 3 of 4 right; class 1: 0 of 1; class 2: 1 of 1. WA 4/6; UA (3/4 + 0 + 1) / 3."""
+def test_wa_and_ua_worked_out_by_hand():
+    """Recalls: class 0 3/4, class 1 0/1, class 2 1/1. WA is 4/6, UA is (3/4 + 0 + 1) / 3."""
     y, predicted = [0, 0, 0, 0, 1, 2], [0, 0, 0, 2, 0, 2]
 
     assert scoring.wa(y, predicted) == pytest.approx(4 / 6)
     assert scoring.ua(y, predicted, 3) == pytest.approx(1.75 / 3)
 
 
-def test_a_stray_prediction_of_a_class_without_utterances_adds_no_class():
-    """The third class is predicted once and has no utterance: with three fixed labels its recall is 0."""
+def test_the_number_of_classes_is_fixed_and_not_read_from_predictions():
+    """The third class is predicted once but has no utterance; with three classes its recall is 0."""
     assert scoring.ua([0, 0, 1, 1], [0, 2, 1, 1], 2) == pytest.approx((0.5 + 1) / 2)
     assert scoring.ua([0, 0, 1, 1], [0, 2, 1, 1], 3) == pytest.approx((0.5 + 1 + 0) / 3)
 
 
-def test_ua_of_a_constant_prediction_is_one_over_the_number_of_classes():
+def test_a_constant_prediction_has_a_ua_of_1_over_the_classes():
     assert scoring.ua([0, 1, 2, 3, 3, 3], [3] * 6, 4) == pytest.approx(1 / 4)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.data(), st.integers(2, 5))
-def test_ua_is_scikit_learn_s_balanced_accuracy_where_every_class_is_there(data, n_classes):
+def test_ua_is_balanced_accuracy_if_every_class_has_utterances(data, n_classes):
     y = [*range(n_classes), *data.draw(st.lists(st.integers(0, n_classes - 1), max_size=20))]
     predicted = data.draw(st.lists(st.integers(0, n_classes - 1), min_size=len(y), max_size=len(y)))
 
@@ -38,7 +38,7 @@ def test_ua_is_scikit_learn_s_balanced_accuracy_where_every_class_is_there(data,
 
 
 def scikit_learn(y, predicted, n_classes):
-    """Accuracy and the recall of each class, labels fixed; 0 where a class has no utterances."""
+    """Accuracy, recalls and their mean over fixed labels; the recall of an empty class is 0."""
     each = recall_score(y, predicted, labels=range(n_classes), average=None, zero_division=0)
     macro = recall_score(y, predicted, labels=range(n_classes), average="macro", zero_division=0)
     return accuracy_score(y, predicted), each, macro
@@ -53,8 +53,8 @@ def agree(y, predicted, n_classes):
 
 @settings(max_examples=60, deadline=None)
 @given(st.data(), st.integers(2, 6))
-def test_wa_recalls_and_ua_are_scikit_learn_s_whatever_classes_are_there(data, n_classes):
-    """Classes may lack utterances, predictions or both."""
+def test_wa_recalls_and_ua_agree_with_scikit_learn(data, n_classes):
+    """Also for classes without utterances, predictions or both."""
     pairs = st.tuples(*[st.integers(0, n_classes - 1)] * 2)
     y, predicted = zip(*data.draw(st.lists(pairs, min_size=1, max_size=30)), strict=True)
 
@@ -77,22 +77,22 @@ def test_wa_recalls_and_ua_are_scikit_learn_s_whatever_classes_are_there(data, n
         "one wrong",
         "one class",
         "none right",
-        "a stray class",
-        "first and last class stray",
+        "only a class without utterances predicted",
+        "first and last class without utterances",
         "all right",
     ],
 )
-def test_edge_cases_are_scikit_learn_s(y, predicted, n_classes):
+def test_edge_cases_agree_with_scikit_learn(y, predicted, n_classes):
     agree(y, predicted, n_classes)
 
 
-def test_recalls_of_arrays_are_scikit_learn_s():
-    """As the loop passes them: int64 arrays, as many as a validation set in six conditions."""
+def test_recalls_of_arrays_agree_with_scikit_learn():
+    """The loop passes int64 arrays; 3000 is a validation set in six conditions."""
     draw = np.random.default_rng(0)
 
     agree(draw.integers(0, 4, 3000), draw.integers(0, 4, 3000), 4)
 
 
-def test_recalls_by_hand():
-    """Class 0: 1 of 2; class 1: no utterance; class 2: 1 of 1; class 3: 0 of 1."""
+def test_recalls_worked_out_by_hand():
+    """Class 0: 1/2; class 1: no utterance; class 2: 1/1; class 3: 0/1."""
     assert scoring.recalls([0, 0, 2, 3], [0, 1, 2, 2], 4).tolist() == [0.5, 0, 1, 0]

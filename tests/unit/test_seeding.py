@@ -1,4 +1,4 @@
-"""One seed, many streams."""
+"""Many random streams from one seed."""
 
 import subprocess
 import sys
@@ -14,24 +14,24 @@ def draws(generator):
     return torch.randint(2**31, (8,), generator=generator).tolist()
 
 
-def test_the_same_seed_and_purpose_draw_the_same():
+def test_the_same_seed_and_purpose_give_the_same_stream():
     assert draws(seeding.generator(3, "masks")) == draws(seeding.generator(3, "masks"))
 
 
-def test_each_purpose_and_each_seed_has_a_stream_of_its_own():
+def test_each_seed_and_purpose_has_its_own_stream():
     streams = [tuple(draws(seeding.generator(s, p))) for s in range(20) for p in ("masks", "order", "orde")]
 
     assert len(set(streams)) == len(streams)
 
 
-def test_folds_and_seeds_have_streams_of_their_own_and_two_are_not_swapped():
+def test_each_pair_of_seed_and_fold_has_its_own_seed():
     seeds = {seeding.fold_seed(seed, fold) for seed in range(20) for fold in range(1, 20)}
 
     assert len(seeds) == 20 * 19
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
-def test_what_one_stream_draws_moves_no_other():
+def test_drawing_from_a_stream_does_not_affect_another():
     masks, order = seeding.generator(0, "masks"), seeding.generator(0, "order")
     expected = draws(seeding.generator(0, "order"))
 
@@ -42,7 +42,7 @@ def test_what_one_stream_draws_moves_no_other():
 
 
 def test_streams_of_two_purposes_are_uncorrelated():
-    """Of 20 000 pairs of coins about half agree; five deviations are 354."""
+    """About half of 20,000 pairs of coin flips agree; five standard deviations are 354."""
     flips = [torch.randint(2, (20_000,), generator=seeding.generator(1, p)) for p in ("masks", "order")]
 
     assert abs(int((flips[0] == flips[1]).sum()) - 10_000) < 354
@@ -55,7 +55,7 @@ def restored():
 
 
 @pytest.mark.usefixtures("restored")
-def test_start_fixes_determinism_and_the_global_generator(monkeypatch):
+def test_start_enables_determinism_and_seeds_the_global_generator(monkeypatch):
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
 
     seeding.start(4)
@@ -67,7 +67,7 @@ def test_start_fixes_determinism_and_the_global_generator(monkeypatch):
 
 
 def test_start_does_not_load_the_compiler():
-    """It is not used, and loading it takes over a second in each stage."""
+    """It is not used, and loading it would cost each stage over a second."""
     code = """
 import sys
 from ifmmin.training import seeding

@@ -1,4 +1,4 @@
-"""Tests of differences: numbers worked out by hand, other implementations, and properties."""
+"""Significance tests against results by hand, other implementations and properties."""
 
 import math
 
@@ -31,12 +31,12 @@ NUMBERS = ["difference", "ci_low", "ci_high", "p", "p_holm", "effect_size"]
 
 
 def roles(fold, n_test, n_train):
-    """A fold that tests utterances of its own, validates on two and trains on others."""
-    parts = [("test", f"f{fold}_"), ("validation", "v_"), ("train", "t_")]
+    """Roles of a fold: its own test utterances, two for validation, others for training."""
+    prefixes = [("test", f"f{fold}_"), ("validation", "v_"), ("train", "t_")]
     return pd.DataFrame(
         [
             (f"{prefix}{n}", role)
-            for (role, prefix), count in zip(parts, (n_test, 2, n_train), strict=True)
+            for (role, prefix), count in zip(prefixes, (n_test, 2, n_train), strict=True)
             for n in range(count)
         ],
         columns=["utterance_id", "role"],
@@ -44,13 +44,13 @@ def roles(fold, n_test, n_train):
 
 
 FOLDS = {1: roles(1, 1, 4), 2: roles(2, 1, 12), 3: roles(3, 1, 6)}
-"""n_test / n_train: 1/4, 1/12 and 1/6, which is 1/6 on average."""
+"""n_test / n_train is 1/4, 1/12 and 1/6: 1/6 on average."""
 
 SIXTH = {fold: roles(fold, 1, 6) for fold in range(1, 21)}
 
 
 def scores(wa, conditions=(*LINES, "avt")):
-    """Scores from (system, fold, seed) to one WA for every condition; UA is a quarter of it."""
+    """A score table from WA by (system, fold, seed), equal in all conditions; UA is a quarter of WA."""
     return pd.DataFrame(
         [(system, fold, seed, c, x, x / 4) for (system, fold, seed), x in wa.items() for c in conditions],
         columns=["system", "fold", "seed", "condition", "wa", "ua"],
@@ -58,7 +58,7 @@ def scores(wa, conditions=(*LINES, "avt")):
 
 
 def ahead(differences, seed=0):
-    """Runs of x and of y, which are apart by a difference for each fold, from fold 1."""
+    """WA of runs of x and y: x is ahead by one given difference per fold, from fold 1."""
     return {("y", fold, seed): 0.5 for fold in range(1, len(differences) + 1)} | {
         ("x", fold, seed): 0.5 + d for fold, d in enumerate(differences, 1)
     }
@@ -70,55 +70,55 @@ def compared(wa, folds=SIXTH, others=("y",)):
 
 
 def line(table, condition="a", metric="wa", other="y"):
-    [found] = table[
+    [row] = table[
         (table["other"] == other) & (table["condition"] == condition) & (table["metric"] == metric)
     ].to_dict("records")
-    return found
+    return row
 
 
 # The test itself.
 
 
-def test_three_folds_worked_out_by_hand():
+def test_the_corrected_test_of_three_folds_worked_out_by_hand():
     """Differences 0.02, 0.04, 0.06 over two seeds each: mean 0.04, s 0.02, k = 3; n_test / n_train 1/6.
 
-    Variance (1/3 + 1/6) 0.0004 = 0.0002, t = 0.04 / sqrt(0.0002) = sqrt(8), two degrees of freedom, for which
-    the distribution has a closed form: p = 1 - t / sqrt(2 + t^2) = 1 - sqrt(8 / 10). Its 97.5 % point is
-    0.95 sqrt(2) / sqrt(1 - 0.95^2), so the interval reaches 0.95 * 0.02 / sqrt(1 - 0.95^2) to each side.
-    d_z = 0.04 / 0.02. Of the eight ways to set signs two have a mean as far from 0: 0.25.
+    The variance is (1/3 + 1/6) 0.0004 = 0.0002, so t = 0.04 / sqrt(0.0002) = sqrt(8). With two degrees of
+    freedom p has a closed form: 1 - t / sqrt(2 + t^2) = 1 - sqrt(8 / 10). The 97.5 % quantile is
+    0.95 sqrt(2) / sqrt(1 - 0.95^2), so the half-width of the interval is 0.95 * 0.02 / sqrt(1 - 0.95^2).
+    d_z = 0.04 / 0.02. Two of the eight sign patterns give a mean as far from 0: p = 0.25.
     """
-    apart = {1: (0.01, 0.03), 2: (0.06, 0.02), 3: (0.06, 0.06)}
-    wa = {("y", fold, seed): 0.5 for fold in apart for seed in (0, 1)} | {
-        ("x", fold, seed): 0.5 + d for fold, pair in apart.items() for seed, d in enumerate(pair)
+    differences = {1: (0.01, 0.03), 2: (0.06, 0.02), 3: (0.06, 0.06)}
+    wa = {("y", fold, seed): 0.5 for fold in differences for seed in (0, 1)} | {
+        ("x", fold, seed): 0.5 + d for fold, pair in differences.items() for seed, d in enumerate(pair)
     }
 
-    found = line(compared(wa, FOLDS))
+    row = line(compared(wa, FOLDS))
 
-    reach = 0.95 * 0.02 / math.sqrt(1 - 0.95**2)
-    assert (found["n_folds"], found["n_seeds"]) == (3, 2)
-    assert found["difference"] == pytest.approx(0.04)
-    assert found["p"] == pytest.approx(1 - math.sqrt(0.8))
-    assert found["ci_low"] == pytest.approx(0.04 - reach)
-    assert found["ci_high"] == pytest.approx(0.04 + reach)
-    assert found["effect_size"] == pytest.approx(2)
-    assert found["note"] == "sign-flip test over 3 test sets (exact): p = 0.2500"
+    half = 0.95 * 0.02 / math.sqrt(1 - 0.95**2)
+    assert (row["n_folds"], row["n_seeds"]) == (3, 2)
+    assert row["difference"] == pytest.approx(0.04)
+    assert row["p"] == pytest.approx(1 - math.sqrt(0.8))
+    assert row["ci_low"] == pytest.approx(0.04 - half)
+    assert row["ci_high"] == pytest.approx(0.04 + half)
+    assert row["effect_size"] == pytest.approx(2)
+    assert row["note"] == "sign-flip test over 3 test sets (exact): p = 0.2500"
 
 
-def test_a_published_example():
+def test_the_corrected_test_agrees_with_a_published_example():
     """scikit-learn, example "Statistical comparison of models using grid search".
 
-    100 differences of mean 0.01; uncorrected t 2.611; with n_test / n_train = 10 / 90 the corrected t is
-    0.750, its one-sided p 0.227, and the middle 95 % reach from -0.016445 to 0.036445. The tolerance of the
-    interval is what the last digit of 2.611 leaves open.
+    100 differences with mean 0.01 and uncorrected t = 2.611. With n_test / n_train = 10 / 90 the corrected t
+    is 0.750, the one-sided p is 0.227 and the 95 % interval is -0.016445 to 0.036445. The tolerance of the
+    interval reflects the rounding of 2.611.
     """
     raw = np.arange(100.0) - 49.5
     differences = 0.01 + raw / raw.std(ddof=1) * (0.01 * math.sqrt(100) / 2.611)
 
-    found = significance.corrected(differences, 10 / 90)
+    result = significance.corrected_t_test(differences, 10 / 90)
 
-    assert found.difference == pytest.approx(0.01)
-    assert found.p == pytest.approx(2 * 0.227, abs=0.001)
-    assert (found.ci_low, found.ci_high) == pytest.approx((-0.016445, 0.036445), abs=6e-6)
+    assert result.difference == pytest.approx(0.01)
+    assert result.p == pytest.approx(2 * 0.227, abs=0.001)
+    assert (result.ci_low, result.ci_high) == pytest.approx((-0.016445, 0.036445), abs=6e-6)
 
 
 SPREAD = arrays.arrays(np.float64, st.integers(3, 12), elements=st.floats(-1, 1, width=32)).filter(
@@ -127,78 +127,81 @@ SPREAD = arrays.arrays(np.float64, st.integers(3, 12), elements=st.floats(-1, 1,
 
 
 @given(SPREAD)
-def test_with_no_shared_training_data_it_is_student_s_test(differences):
-    """SciPy's one-sample test: of t, and of its interval."""
+def test_without_shared_training_data_the_test_is_student_s(differences):
+    """P value and interval are those of SciPy's one-sample t-test."""
     expected = stats.ttest_1samp(differences, 0)
 
-    found = significance.corrected(differences, 0.0)
+    result = significance.corrected_t_test(differences, 0.0)
 
     interval = expected.confidence_interval(0.95)
-    assert found.p == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
-    assert (found.ci_low, found.ci_high) == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-12)
-    assert found.effect_size == pytest.approx(expected.statistic / math.sqrt(len(differences)), abs=1e-9)
+    assert result.p == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
+    assert (result.ci_low, result.ci_high) == pytest.approx(
+        (interval.low, interval.high), rel=1e-6, abs=1e-12
+    )
+    assert result.effect_size == pytest.approx(expected.statistic / math.sqrt(len(differences)), abs=1e-9)
 
 
 @given(SPREAD, st.floats(0, 1))
-def test_the_correction_is_student_s_test_on_differences_spread_wider(differences, ratio):
-    """Deviations from the mean times sqrt(1 + k ratio) give Student's test the corrected variance."""
+def test_the_correction_is_student_s_test_with_a_larger_variance(differences, ratio):
+    """Scaling the deviations from the mean by sqrt(1 + k ratio) gives the corrected variance."""
     mean, k = differences.mean(), len(differences)
     wider = mean + (differences - mean) * math.sqrt(1 + k * ratio)
 
-    found = significance.corrected(differences, ratio)
+    result = significance.corrected_t_test(differences, ratio)
 
-    assert found.p == pytest.approx(stats.ttest_1samp(wider, 0).pvalue, rel=1e-6, abs=1e-12)
-    assert found.ci_high - found.ci_low >= 0
+    assert result.p == pytest.approx(stats.ttest_1samp(wider, 0).pvalue, rel=1e-6, abs=1e-12)
+    assert result.ci_high - result.ci_low >= 0
 
 
-def test_the_sign_flip_test_counts_every_way_to_set_signs():
-    """1, 2, 4, 9 sum to 16: of 16 ways to set signs only all and none flipped are as far from 0.
+def test_the_sign_flip_test_counts_every_sign_pattern():
+    """1, 2, 4, 9 sum to 16; only 2 of 16 sign patterns (none or all flipped) are as far from 0.
 
-    With the sign of 1 flipped they sum to 14: those two ways, and this one and its opposite.
+    -1, 2, 4, 9 sum to 14; 4 patterns are as far from 0: those two, and this one and its opposite.
     """
-    assert significance.flipped(np.array([1.0, 2.0, 4.0, 9.0])) == 2 / 16
-    assert significance.flipped(np.array([-1.0, 2.0, 4.0, 9.0])) == 4 / 16
+    assert significance.sign_flip_p(np.array([1.0, 2.0, 4.0, 9.0])) == 2 / 16
+    assert significance.sign_flip_p(np.array([-1.0, 2.0, 4.0, 9.0])) == 4 / 16
 
 
-def test_the_sign_flip_test_of_many_units_draws_the_same_signs_each_time():
-    """20 units, 2^20 ways: ten of 2 and ten of -1, sum 10.
+def test_the_sign_flip_test_of_many_units_is_deterministic():
+    """20 units (2^20 sign patterns), ten of 2 and ten of -1, with sum 10.
 
-    X and Y of the two tens have a plus, each binomial: the sum is 2 (2 X - 10) + (2 Y - 10), and p is the
-    probability that it is as far from 0 as 10. 16,384 drawn ways come near it (standard error 0.004).
+    The numbers X and Y of positive signs in the two groups are binomial. The sum is 2 (2 X - 10) + (2 Y - 10)
+    and p is the probability that it is at least 10 from 0. 16,384 random patterns estimate it (standard
+    error 0.004).
     """
     differences = np.array([2.0, -1.0] * 10)
     x, y = np.meshgrid(np.arange(11), np.arange(11))
     far = np.abs(2 * (2 * x - 10) + (2 * y - 10)) >= 10
     expected = (stats.binom.pmf(x, 10, 0.5) * stats.binom.pmf(y, 10, 0.5))[far].sum()
 
-    found = significance.flipped(differences)
+    p = significance.sign_flip_p(differences)
 
-    assert found == significance.flipped(differences)
-    assert found == pytest.approx(expected, abs=0.016)
+    assert p == significance.sign_flip_p(differences)
+    assert p == pytest.approx(expected, abs=0.016)
 
 
-def test_of_a_true_null_with_shared_training_data_five_in_a_hundred_are_rejected():
-    """Nadeau and Bengio's model: all pairs of differences correlate by n_test / (n_test + n_train) = 1/9.
+def test_the_corrected_test_has_a_type_1_error_of_five_per_cent():
+    """Nadeau and Bengio's model: all pairs of differences have correlation n_test / (n_test + n_train) = 1/9.
 
-    The corrected t is then exactly distributed as t. 2,000 draws: 0.05 with a standard error of 0.0049, here
-    four of them to each side. Student's test takes the variance 1 + 10/8 times too small and rejects more
-    than twice as often.
+    The corrected t then follows a t distribution exactly. With 2,000 draws the rate is 0.05 with a standard
+    error of 0.0049; the bounds are four of these. Student's test underestimates the variance by a factor of
+    1 + 10/8 and rejects more than twice as often.
     """
     generator = np.random.default_rng(20230604)
-    shared, own = generator.standard_normal((2000, 1)), generator.standard_normal((2000, 10))
-    differences = math.sqrt(1 / 9) * shared + math.sqrt(8 / 9) * own
+    shared, independent = generator.standard_normal((2000, 1)), generator.standard_normal((2000, 10))
+    differences = math.sqrt(1 / 9) * shared + math.sqrt(8 / 9) * independent
 
-    rejected = np.mean([significance.corrected(d, 1 / 8).p < 0.05 for d in differences])
+    rejected = np.mean([significance.corrected_t_test(d, 1 / 8).p < 0.05 for d in differences])
 
     assert 0.03 < rejected < 0.07
     assert np.mean(stats.ttest_1samp(differences, 0, axis=1).pvalue < 0.05) > 0.1
 
 
-def test_of_learners_that_are_alike_no_more_than_five_in_a_hundred_differ():
-    """Ten folds of 60 samples, 500 times; each learner takes the nearer of two class means in its feature.
+def test_equal_learners_differ_significantly_in_at_most_five_per_cent():
+    """500 ten-fold cross-validations of 60 samples; a learner predicts the nearer class mean of its feature.
 
-    Both features are drawn alike, so the learners are equally good, and folds share training data as in
-    cross-validation. At most 0.05, and four standard errors of 0.0097.
+    Both features have the same distribution, so the learners are equally good, and folds share training data.
+    The bound is 0.05 plus four standard errors of 0.0097.
     """
     generator = np.random.default_rng(20230604)
     labels = np.tile([0, 1], (500, 30))
@@ -211,16 +214,16 @@ def test_of_learners_that_are_alike_no_more_than_five_in_a_hundred_differ():
         predicted = np.abs(x[:, :, test] - high) < np.abs(x[:, :, test] - low)
         accuracy[:, :, fold] = (predicted == labels[:, test]).mean(2)
 
-    p = np.array([significance.corrected(d, 6 / 54).p for d in accuracy[0] - accuracy[1]])
+    p = np.array([significance.corrected_t_test(d, 6 / 54).p for d in accuracy[0] - accuracy[1]])
 
     assert np.mean(p < 0.05) < 0.05 + 4 * 0.0097
 
 
-# The table.
+# The table of comparisons.
 
 
-def test_all_lines_are_there_in_order_even_of_systems_without_scores():
-    """Five others, seven conditions, two metrics: 70; of c, d, e, f there is no run."""
+def test_the_table_has_all_lines_in_order_even_without_scores():
+    """Five others, seven conditions and two metrics give 70 lines; c, d, e and f have no runs."""
     table = compared(ahead([0.1, 0.2, 0.4]), others=["c", "d", "y", "e", "f"])
 
     assert list(table.columns) == COLUMNS
@@ -243,8 +246,8 @@ def test_without_the_proposed_system_all_lines_are_empty():
     assert set(table["note"]) == {"x: no scores", "x and z: no scores"}
 
 
-def test_each_condition_and_metric_is_compared_by_itself():
-    """Mean 0.02 in v, a quarter of it in UA; -0.03 in t; 0.04 elsewhere."""
+def test_each_condition_and_metric_is_compared_separately():
+    """The mean WA difference is 0.02 in v, -0.03 in t and 0.04 elsewhere; UA has a quarter of it."""
     table = pd.concat(
         [
             scores(ahead([0.01, 0.02, 0.03]), ["v"]),
@@ -254,18 +257,18 @@ def test_each_condition_and_metric_is_compared_by_itself():
         ]
     )
 
-    found = compared(table)
+    comparisons = compared(table)
 
     expected = {"v": 0.02, "t": -0.03} | dict.fromkeys(["average", "a", "av", "at", "vt"], 0.04)
-    assert {c: line(found, c)["difference"] for c in LINES} == pytest.approx(expected)
-    assert {c: line(found, c, "ua")["difference"] for c in LINES} == pytest.approx(
+    assert {c: line(comparisons, c)["difference"] for c in LINES} == pytest.approx(expected)
+    assert {c: line(comparisons, c, "ua")["difference"] for c in LINES} == pytest.approx(
         {c: d / 4 for c, d in expected.items()}
     )
 
 
 @settings(max_examples=5, deadline=None)
 @given(st.integers(3, 5), st.integers(1, 3), st.randoms(use_true_random=False))
-def test_the_difference_is_that_of_the_two_means_in_table_1(n_folds, n_seeds, random):
+def test_the_difference_is_that_of_the_means_in_table_1(n_folds, n_seeds, random):
     wa = {
         (system, fold, seed): random.random()
         for system in "xy"
@@ -274,17 +277,17 @@ def test_the_difference_is_that_of_the_two_means_in_table_1(n_folds, n_seeds, ra
     }
     means = table1.table(scores(wa), ["x", "y"]).set_index(["system", "condition"])
 
-    found = compared(wa)
+    comparisons = compared(wa)
 
     for condition in LINES:
         for metric in ("wa", "ua"):
             expected = means.loc[("x", condition), metric] - means.loc[("y", condition), metric]
-            assert line(found, condition, metric)["difference"] == pytest.approx(expected)
+            assert line(comparisons, condition, metric)["difference"] == pytest.approx(expected)
 
 
 @settings(max_examples=5, deadline=None)
 @given(st.integers(3, 5), st.integers(1, 2), st.randoms(use_true_random=False))
-def test_swapping_the_two_systems_changes_the_signs_alone(n_folds, n_seeds, random):
+def test_swapping_the_systems_changes_only_the_signs(n_folds, n_seeds, random):
     wa = {
         (system, fold, seed): random.random()
         for system in "xy"
@@ -292,10 +295,10 @@ def test_swapping_the_two_systems_changes_the_signs_alone(n_folds, n_seeds, rand
         for seed in range(n_seeds)
     }
 
-    there = compared(wa)
-    back = significance.compared(scores(wa), SIXTH, proposed="y", others=["x"])
+    forward = compared(wa)
+    swapped = significance.compared(scores(wa), SIXTH, proposed="y", others=["x"])
 
-    for one, other, sign in (
+    for column, mirrored, sign in (
         ("difference", "difference", -1),
         ("ci_low", "ci_high", -1),
         ("ci_high", "ci_low", -1),
@@ -303,71 +306,73 @@ def test_swapping_the_two_systems_changes_the_signs_alone(n_folds, n_seeds, rand
         ("p", "p", 1),
         ("p_holm", "p_holm", 1),
     ):
-        np.testing.assert_allclose(there[one], sign * back[other], rtol=1e-9, atol=1e-12)
-    assert there["note"].tolist() == back["note"].tolist()
+        np.testing.assert_allclose(forward[column], sign * swapped[mirrored], rtol=1e-9, atol=1e-12)
+    assert forward["note"].tolist() == swapped["note"].tolist()
 
 
 @settings(max_examples=5, deadline=None)
 @given(st.randoms(use_true_random=False))
-def test_the_order_of_rows_does_not_matter_to_the_last_bit(random):
-    """Nor that of folds; two of the four test the same utterances, and the note names them in order."""
+def test_the_order_of_rows_and_folds_changes_no_bit(random):
+    """Folds 3 and 4 test the same utterances, and the note names them in order."""
     wa = {(s, fold, seed): random.random() for s in "xyz" for fold in (1, 2, 3, 4) for seed in (0, 1, 2)}
     folds, table = FOLDS | {4: FOLDS[3]}, scores(wa)
     shuffled = table.sample(frac=1, random_state=random.randrange(2**32))
 
     expected = compared(table, folds, others=["y", "z"])
 
-    for other in (shuffled, table.iloc[::-1]):
-        found = compared(other, dict(reversed(folds.items())), others=["y", "z"])
-        pd.testing.assert_frame_equal(found, expected, check_exact=True)
+    for reordered in (shuffled, table.iloc[::-1]):
+        result = compared(reordered, dict(reversed(folds.items())), others=["y", "z"])
+        pd.testing.assert_frame_equal(result, expected, check_exact=True)
 
 
 # Folds, seeds and runs.
 
 
-def test_seeds_are_averaged_and_no_samples_of_their_own():
+def test_seeds_are_averaged_and_do_not_count_as_samples():
     """Two more seeds with the same differences change no number."""
-    once = ahead([0.02, 0.04, 0.06])
-    thrice = {(system, fold, seed): wa for (system, fold, _), wa in once.items() for seed in (0, 1, 2)}
+    one_seed = ahead([0.02, 0.04, 0.06])
+    three_seeds = {
+        (system, fold, seed): wa for (system, fold, _), wa in one_seed.items() for seed in (0, 1, 2)
+    }
 
-    one, three = line(compared(once)), line(compared(thrice))
+    single, triple = line(compared(one_seed)), line(compared(three_seeds))
 
-    assert [three[name] for name in NUMBERS] == pytest.approx([one[name] for name in NUMBERS])
-    assert (one["n_seeds"], three["n_seeds"]) == (1, 3)
+    assert [triple[name] for name in NUMBERS] == pytest.approx([single[name] for name in NUMBERS])
+    assert (single["n_seeds"], triple["n_seeds"]) == (1, 3)
 
 
 def test_folds_that_test_the_same_utterances_count_once():
-    """Fold 4 tests what fold 3 tests: 0.05 and 0.07 become 0.06, the case worked out by hand.
+    """Folds 3 and 4 test the same: 0.05 and 0.07 become 0.06, as in the case worked out by hand.
 
-    The ratio is still 1/6, now over four folds: 1/4, 1/12, 1/6, 1/6.
+    The mean ratio of the four folds (1/4, 1/12, 1/6, 1/6) is still 1/6.
     """
     folds = FOLDS | {4: FOLDS[3]}
 
-    found = line(compared(ahead([0.02, 0.04, 0.05, 0.07]), folds))
+    row = line(compared(ahead([0.02, 0.04, 0.05, 0.07]), folds))
 
-    assert found["n_folds"] == 4
-    assert found["difference"] == pytest.approx(0.04)
-    assert found["p"] == pytest.approx(1 - math.sqrt(0.8))
-    assert "sign-flip test over 3 test sets" in found["note"]
-    assert "folds 3 and 4 test the same utterances and count once" in found["note"]
+    assert row["n_folds"] == 4
+    assert row["difference"] == pytest.approx(0.04)
+    assert row["p"] == pytest.approx(1 - math.sqrt(0.8))
+    assert "sign-flip test over 3 test sets" in row["note"]
+    assert "folds 3 and 4 test the same utterances and count once" in row["note"]
 
 
-def test_the_same_utterances_in_another_order_are_the_same():
+def test_the_order_of_test_utterances_does_not_matter():
     turned = roles(3, 5, 6).iloc[::-1]
 
-    found = line(compared(ahead([0.02, 0.04, 0.05, 0.07]), FOLDS | {3: roles(3, 5, 6), 4: turned}))
+    row = line(compared(ahead([0.02, 0.04, 0.05, 0.07]), FOLDS | {3: roles(3, 5, 6), 4: turned}))
 
-    assert "folds 3 and 4 test the same utterances and count once" in found["note"]
+    assert "folds 3 and 4 test the same utterances and count once" in row["note"]
 
 
-def test_two_folds_of_four_that_test_the_same_leave_too_few():
+def test_folds_with_the_same_test_utterances_can_leave_too_few_folds():
     folds = FOLDS | {3: FOLDS[2]}
 
-    found = line(compared(ahead([0.02, 0.04, 0.05]), folds))
+    row = line(compared(ahead([0.02, 0.04, 0.05]), folds))
 
-    assert [found[name] for name in NUMBERS] == pytest.approx([math.nan] * 6, nan_ok=True)
-    assert found["note"].startswith("3 folds, 1 seed: too few for a test; expected at least 3 folds")
-    assert found["note"].endswith("folds 2 and 3 test the same utterances and count once")
+    assert [row[name] for name in NUMBERS] == pytest.approx([math.nan] * 6, nan_ok=True)
+    assert row["note"].startswith("3 folds, 1 seed: too few for a test; expected at least 3 folds")
+    assert row["note"].endswith("folds 2 and 3 test the same utterances and count once")
 
 
 @pytest.mark.parametrize(
@@ -380,7 +385,7 @@ def test_two_folds_of_four_that_test_the_same_leave_too_few():
         ),
     ],
 )
-def test_too_few_folds_leave_the_numbers_empty_and_say_so(runs, n_folds, n_seeds, start):
+def test_too_few_folds_leave_the_numbers_empty_with_a_note(runs, n_folds, n_seeds, start):
     table = compared(runs)
 
     assert table[NUMBERS].isna().all(axis=None)
@@ -390,53 +395,53 @@ def test_too_few_folds_leave_the_numbers_empty_and_say_so(runs, n_folds, n_seeds
     assert table["note"].str.contains("at least 3 folds").all()
 
 
-def test_one_seed_is_tested_with_a_remark_and_several_without():
-    found = line(compared(ahead([0.02, 0.04, 0.06])))
+def test_a_single_seed_is_tested_with_a_note():
+    row = line(compared(ahead([0.02, 0.04, 0.06])))
     several = line(compared(ahead([0.02, 0.04, 0.06]) | ahead([0.02, 0.05, 0.06], seed=1)))
 
-    assert found["p"] == pytest.approx(1 - math.sqrt(0.8))
-    assert found["note"].endswith("one seed: the std over seeds is unknown")
+    assert row["p"] == pytest.approx(1 - math.sqrt(0.8))
+    assert row["note"].endswith("one seed: the std over seeds is unknown")
     assert "one seed" not in several["note"]
 
 
 @pytest.mark.parametrize("difference", [0.0, 0.1])
-def test_without_spread_there_is_a_difference_and_no_test(difference):
-    """0.6 - 0.5 and 0.4 - 0.3 differ in the last bit, which is no variance."""
+def test_without_variance_there_is_a_difference_but_no_test(difference):
+    """0.6 - 0.5 and 0.4 - 0.3 differ in the last bit, which does not count as variance."""
     wa = {("y", 1, 0): 0.5, ("y", 2, 0): 0.3, ("y", 3, 0): 0.7}
     wa |= {("x", fold, 0): x + difference for (_, fold, _), x in wa.items()}
 
-    found = line(compared(wa))
+    row = line(compared(wa))
 
-    assert found["difference"] == pytest.approx(difference)
-    assert [found[name] for name in NUMBERS[1:]] == pytest.approx([math.nan] * 5, nan_ok=True)
-    assert "no variance" in found["note"]
+    assert row["difference"] == pytest.approx(difference)
+    assert [row[name] for name in NUMBERS[1:]] == pytest.approx([math.nan] * 5, nan_ok=True)
+    assert "no variance" in row["note"]
 
 
-def test_only_runs_that_both_systems_have_are_compared():
-    """Fold 4 of y and seed 1 of fold 1 of x have no partner: 0.02, 0.04, 0.06 are left, of 4 x 2 runs.
+def test_only_runs_of_both_systems_are_compared():
+    """Fold 4 of y and seed 1 of fold 1 of x have no counterpart, which leaves 0.02, 0.04 and 0.06.
 
-    Seed 1 of fold 2 has one: (0.03 + 0.05) / 2 = 0.04.
+    Seed 1 of fold 2 has a counterpart: (0.03 + 0.05) / 2 = 0.04.
     """
     wa = ahead([0.02, 0.03, 0.06]) | {("y", 4, 0): 0.9, ("x", 1, 1): 0.9}
     wa |= {("x", 2, 1): 0.55, ("y", 2, 1): 0.5}
 
-    found = line(compared(wa))
+    row = line(compared(wa))
 
-    assert (found["n_folds"], found["n_seeds"]) == (3, 2)
-    assert found["p"] == pytest.approx(1 - math.sqrt(0.8))
-    assert found["note"].endswith("both systems have 4 of 6 runs")
+    assert (row["n_folds"], row["n_seeds"]) == (3, 2)
+    assert row["p"] == pytest.approx(1 - math.sqrt(0.8))
+    assert row["note"].endswith("both systems have 4 of 6 runs")
 
 
-def test_systems_that_share_no_run_are_not_compared():
+def test_systems_without_common_runs_are_not_compared():
     wa = {("x", fold, 0): 0.5 for fold in (1, 2, 3)} | {("y", fold, 1): 0.5 for fold in (1, 2, 3)}
 
-    found = line(compared(wa))
+    row = line(compared(wa))
 
-    assert (found["n_folds"], found["n_seeds"]) == (0, 0)
-    assert found["note"] == "the two systems have no run in common"
+    assert (row["n_folds"], row["n_seeds"]) == (0, 0)
+    assert row["note"] == "the two systems have no run in common"
 
 
-def test_a_condition_that_the_other_system_does_not_predict_is_empty_and_leaves_the_others():
+def test_a_condition_without_predictions_is_empty_and_affects_no_other():
     full, partial = ahead([0.02, 0.04, 0.06]), {}
     for key in [key for key in full if key[0] == "y"]:
         partial[key] = full.pop(key)
@@ -456,7 +461,7 @@ def test_a_fold_without_roles_is_refused():
 @pytest.mark.parametrize(
     ("n_test", "n_train"), [pytest.param(0, 5, id="no test"), pytest.param(5, 0, id="no training")]
 )
-def test_a_fold_with_nothing_to_train_or_test_on_is_refused(n_test, n_train):
+def test_a_fold_without_training_or_test_utterances_is_refused(n_test, n_train):
     with pytest.raises(ValueError, match=f"fold 2 has {n_train} training and {n_test} test utterances"):
         compared(ahead([0.1, 0.2, 0.3]), FOLDS | {2: roles(2, n_test, n_train)})
 
@@ -464,20 +469,20 @@ def test_a_fold_with_nothing_to_train_or_test_on_is_refused(n_test, n_train):
 # Holm.
 
 
-def test_holm_counts_the_lines_that_have_a_p_and_no_others():
-    """Spread in condition a alone, WA and UA: two p of 1 - sqrt(0.8), about 0.106; Holm doubles both."""
+def test_holm_counts_only_lines_with_a_p_value():
+    """Only condition a has variance: two p values (WA, UA) of 1 - sqrt(0.8) = 0.106, which Holm doubles."""
     rest = [c for c in LINES if c != "a"]
     table = pd.concat([scores(ahead([0.02, 0.04, 0.06]), ["a"]), scores(ahead([0.1, 0.1, 0.1]), rest)])
 
-    found = compared(table)
+    comparisons = compared(table)
 
-    assert found["p"].notna().sum() == 2
-    assert line(found)["p_holm"] == pytest.approx(2 * (1 - math.sqrt(0.8)))
-    assert math.isnan(line(found, "v")["p_holm"])
+    assert comparisons["p"].notna().sum() == 2
+    assert line(comparisons)["p_holm"] == pytest.approx(2 * (1 - math.sqrt(0.8)))
+    assert math.isnan(line(comparisons, "v")["p_holm"])
 
 
-def test_holm_steps_down_over_the_whole_file():
-    """The smallest of 28 p times 28, the next times 27, ..., never less than the one before, at most 1."""
+def test_holm_corrects_over_the_whole_file():
+    """The smallest of 28 p values times 28, the next times 27, and so on; monotone and at most 1."""
     generator = np.random.default_rng(1)
     wa = pd.concat(
         [
@@ -495,95 +500,101 @@ def test_holm_steps_down_over_the_whole_file():
         ]
     )
 
-    found = compared(wa, others=["y", "z"]).sort_values("p")
+    comparisons = compared(wa, others=["y", "z"]).sort_values("p")
 
     highest, expected = 0.0, []
-    for left, p in zip(range(28, 0, -1), found["p"], strict=True):
-        highest = max(highest, min(1.0, left * p))
+    for remaining, p in zip(range(28, 0, -1), comparisons["p"], strict=True):
+        highest = max(highest, min(1.0, remaining * p))
         expected.append(highest)
-    assert found["p"].notna().all()
-    assert found["p_holm"].tolist() == pytest.approx(expected)
+    assert comparisons["p"].notna().all()
+    assert comparisons["p_holm"].tolist() == pytest.approx(expected)
     assert expected[0] < 0.05 < expected[-1]
 
 
 # The footnote.
 
 
-def holding(*held, n=70, untested=0):
-    """A table of n comparisons, of which some, (other, condition, metric, difference), hold."""
-    rows = [(*key, difference, 0.001, 0.01, 10, 3, "") for *key, difference in held]
-    rows += [("o", "a", "wa", 0.001, 0.2, 1.0, 10, 3, "")] * (n - len(held) - untested)
+def table_with_significant(*significant, n=70, untested=0):
+    """A table of n comparisons; the given (other, condition, metric, difference) are significant."""
+    rows = [(*key, difference, 0.001, 0.01, 10, 3, "") for *key, difference in significant]
+    rows += [("o", "a", "wa", 0.001, 0.2, 1.0, 10, 3, "")] * (n - len(significant) - untested)
     rows += [("o", "a", "wa", math.nan, math.nan, math.nan, 0, 0, "o: no scores")] * untested
     names = ["other", "condition", "metric", "difference", "p", "p_holm", "n_folds", "n_seeds", "note"]
     return pd.DataFrame(rows, columns=names)
 
 
-def test_the_footnote_names_the_test_its_source_and_each_difference_that_holds():
-    [text] = significance.footnote(holding(("mctn", "at", "wa", 0.0571), ("mmin", "average", "ua", -0.002)))
+def test_the_footnote_names_the_test_and_each_significant_difference():
+    [text] = significance.footnote(
+        table_with_significant(("mctn", "at", "wa", 0.0571), ("mmin", "average", "ua", -0.002))
+    )
 
     assert "corrected resampled t-test (Nadeau and Bengio, 2003)" in text
-    assert "Holm over 70 comparisons." in text
+    assert "Holm-corrected p over 70 comparisons." in text
     assert text.endswith("Significant at 0.05: mctn {a,t} WA +0.0571, mmin average UA -0.0020.")
 
 
-def test_the_footnote_counts_where_many_hold():
-    """Seven for, one against."""
-    held = [("mctn", c, "wa", -0.01 if c == "v" else 0.05) for c in LINES] + [("mmin", "a", "ua", 0.02)]
+def test_the_footnote_counts_many_significant_differences():
+    """Seven in favour of the proposed system, one against."""
+    significant = [("mctn", c, "wa", -0.01 if c == "v" else 0.05) for c in LINES] + [
+        ("mmin", "a", "ua", 0.02)
+    ]
 
-    [text] = significance.footnote(holding(*held))
+    [text] = significance.footnote(table_with_significant(*significant))
 
     assert text.endswith("8 are significant at 0.05, 7 of them in its favour.")
     assert "mctn" not in text
 
 
-def test_the_footnote_names_six_and_counts_seven():
+def test_the_footnote_lists_up_to_six_significant_differences():
     six = [("mctn", c, "wa", 0.05) for c in LINES[:6]]
 
-    assert significance.footnote(holding(*six))[0].count("mctn") == 6
-    text = significance.footnote(holding(*six, ("mctn", "vt", "wa", 0.05)))[0]
+    assert significance.footnote(table_with_significant(*six))[0].count("mctn") == 6
+    text = significance.footnote(table_with_significant(*six, ("mctn", "vt", "wa", 0.05)))[0]
     assert "7 are significant at 0.05, 7 of them" in text
 
 
-def test_the_footnote_says_where_none_holds_and_how_many_could_not_be_tested():
-    [text] = significance.footnote(holding(untested=14))
+def test_the_footnote_says_if_none_is_significant_or_testable():
+    [text] = significance.footnote(table_with_significant(untested=14))
 
-    assert "Holm over 56 comparisons (14 more could not be tested)." in text
+    assert "Holm-corrected p over 56 comparisons (14 more could not be tested)." in text
     assert text.endswith("None is significant at 0.05.")
 
 
-def test_a_p_of_exactly_the_level_does_not_hold():
-    table = holding(("mctn", "a", "wa", 0.1)).assign(p_holm=0.05)
+def test_a_p_value_equal_to_the_level_is_not_significant():
+    table = table_with_significant(("mctn", "a", "wa", 0.1)).assign(p_holm=0.05)
 
     assert significance.footnote(table)[0].endswith("None is significant at 0.05.")
 
 
-def test_the_footnote_of_too_few_folds_says_so_once():
+def test_the_footnote_reports_too_few_folds_once():
     [text] = significance.footnote(compared(ahead([0.1, 0.2]), others=["y", "z"]))
 
     assert text.startswith("No difference is tested for significance: 2 folds, 1 seed: too few")
     assert text.count("too few") == 1
 
 
-def test_the_footnote_refers_to_the_notes_where_reasons_differ():
-    rest = compared({**ahead([0.1]), ("x", 2, 0): 0.5, ("z", 1, 0): 0.5, ("z", 2, 0): 0.5}, others=["y", "z"])
+def test_the_footnote_refers_to_the_notes_if_reasons_differ():
+    comparisons = compared(
+        {**ahead([0.1]), ("x", 2, 0): 0.5, ("z", 1, 0): 0.5, ("z", 2, 0): 0.5}, others=["y", "z"]
+    )
 
-    assert significance.footnote(rest) == [
+    assert significance.footnote(comparisons) == [
         "No difference is tested for significance: see the notes in significance.csv."
     ]
 
 
-def test_the_footnote_names_the_one_reason_why_no_run_can_be_compared():
-    none = compared({("x", 1, 0): 0.5}, others=["y"])
+def test_the_footnote_gives_the_reason_if_it_is_the_same_everywhere():
+    comparisons = compared({("x", 1, 0): 0.5}, others=["y"])
 
-    assert significance.footnote(none) == ["No difference is tested for significance: y: no scores."]
+    assert significance.footnote(comparisons) == ["No difference is tested for significance: y: no scores."]
 
 
-def test_there_is_no_footnote_where_nothing_is_compared():
+def test_without_comparisons_there_is_no_footnote():
     assert significance.footnote(compared({("x", 1, 0): 0.5}, others=[])) == []
 
 
-def test_an_interval_of_a_mean_is_that_of_the_corrected_test():
-    """0.5, 0.6, 0.7: 0.6 give or take 4.302653 (t, two degrees of freedom) 0.1 sqrt(1/3 + 1/6)."""
+def test_the_interval_of_a_mean_is_that_of_the_corrected_test():
+    """0.5, 0.6, 0.7: 0.6 ± 4.302653 * 0.1 sqrt(1/3 + 1/6), with the t quantile of two degrees of freedom."""
     runs = scores({("x", 1, 0): 0.5, ("x", 2, 0): 0.6, ("x", 3, 0): 0.7, ("y", 1, 0): 0.5, ("y", 2, 0): 0.6})
     table = pd.DataFrame(
         {"system": ["x", "y", "x", "z"], "condition": ["a", "a", "avt", "a"], "wa": 0.6, "ua": 0.15}
@@ -600,10 +611,10 @@ def test_an_interval_of_a_mean_is_that_of_the_corrected_test():
     assert result.loc[[1, 3], ["wa_low", "wa_high", "ua_low", "ua_high"]].isna().all(axis=None)
 
 
-def test_seeds_of_a_fold_and_folds_of_the_same_test_utterances_count_once():
-    """Two seeds average to the one value above; fold 4 tests what fold 3 tests, with the same score."""
-    once = scores({("x", 1, 0): 0.5, ("x", 2, 0): 0.6, ("x", 3, 0): 0.7})
-    more = scores(
+def test_seeds_and_folds_with_the_same_test_utterances_count_once():
+    """The two seeds average to the single value; fold 4 has the test utterances and score of fold 3."""
+    single = scores({("x", 1, 0): 0.5, ("x", 2, 0): 0.6, ("x", 3, 0): 0.7})
+    repeated = scores(
         {
             ("x", 1, 0): 0.4,
             ("x", 1, 1): 0.6,
@@ -619,7 +630,7 @@ def test_seeds_of_a_fold_and_folds_of_the_same_test_utterances_count_once():
 
     ends = [
         significance.with_intervals(table, runs, {**SIXTH, 4: SIXTH[3]})[["wa_low", "wa_high"]].to_numpy()
-        for runs in (once, more)
+        for runs in (single, repeated)
     ]
 
     np.testing.assert_allclose(ends[1], ends[0], atol=1e-12)

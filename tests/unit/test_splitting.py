@@ -1,4 +1,4 @@
-"""Folds and the scaling of one."""
+"""Folds and the scaling of a fold."""
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,13 @@ SPEAKERS = ["Ses01F", "Ses01M", "Ses02F", "Ses02M"]
 
 @pytest.fixture
 def index():
-    """Each of four speakers says each class once: Ses01F-0 ... Ses02M-3."""
+    """Four speakers with one utterance per class each: Ses01F-0 ... Ses02M-3."""
     rows = [(f"{name}-{label}", name, label) for name in SPEAKERS for label in range(4)]
     return pd.DataFrame(rows, columns=["utterance_id", "speaker", "label"])
 
 
 def pack_folds(index, by_fold):
-    """Target files from fold to (tested, validating) speaker; the others train."""
+    """Target files from {fold: (test speaker, validation speaker)}; the other speakers train."""
     rows = [
         (fold, i, {test: "test", validation: "validation"}.get(name, "train"))
         for fold, (test, validation) in by_fold.items()
@@ -40,9 +40,7 @@ RULE = {
 
 
 @pytest.mark.parametrize(("fold", "test", "validation"), [(f, *roles) for f, roles in RULE.items()])
-def test_an_odd_fold_of_the_rule_tests_the_female_speaker_and_an_even_one_the_male(
-    index, fold, test, validation
-):
+def test_odd_folds_test_the_female_speaker_and_even_folds_the_male(index, fold, test, validation):
     roles = splitting.rule_roles(index, fold).merge(index, on="utterance_id")
 
     assert set(roles.loc[roles["role"] == "test", "speaker"]) == {test}
@@ -57,7 +55,7 @@ def test_an_odd_fold_of_the_rule_tests_the_female_speaker_and_an_even_one_the_ma
     ),
     fold=st.integers(1, 18),
 )
-def test_a_fold_of_the_rule_gives_each_utterance_one_role_and_no_speaker_two(speakers, fold):
+def test_a_fold_of_the_rule_gives_each_speaker_exactly_one_role(speakers, fold):
     table = pd.DataFrame({"utterance_id": [str(i) for i in range(len(speakers))], "speaker": speakers})
 
     roles = splitting.rule_roles(table, fold)
@@ -67,8 +65,8 @@ def test_a_fold_of_the_rule_gives_each_utterance_one_role_and_no_speaker_two(spe
     assert len(set(zip(speakers, roles["role"], strict=True))) == len(set(speakers))
 
 
-def test_auto_follows_the_rule_on_iemocap_s_ids(index):
-    """The pack tests the other speaker of each session; the rule is followed."""
+def test_auto_follows_the_rule_for_iemocap_ids(index):
+    """The pack tests the other speaker of each session; the rule takes precedence."""
     swapped = {fold: roles[::-1] for fold, roles in RULE.items()}
 
     plan = splitting.plan(index, pack_folds(index, swapped), [1], IEMOCAP, folds_from="auto")
@@ -78,7 +76,7 @@ def test_auto_follows_the_rule_on_iemocap_s_ids(index):
     assert set(tested.str[:6]) == {"Ses01F"}
 
 
-def test_the_rule_says_which_fold_of_the_pack_differs(index):
+def test_a_fold_of_the_pack_that_differs_from_the_rule_gives_a_warning(index):
     folds = pack_folds(index, RULE | {3: ("Ses02M", "Ses02F")})
 
     plan = splitting.plan(index, folds, [1, 2, 3], IEMOCAP, folds_from="rule")
@@ -87,15 +85,15 @@ def test_the_rule_says_which_fold_of_the_pack_differs(index):
     assert "fold 3" in plan.warnings[0]
 
 
-def test_the_rule_agrees_in_silence_with_a_pack_that_follows_it(index):
+def test_a_pack_that_follows_the_rule_gives_no_warning(index):
     plan = splitting.plan(index, pack_folds(index, RULE), [1, 2, 3, 4], IEMOCAP, folds_from="rule")
 
     assert plan.warnings == []
     assert plan.faults == []
 
 
-def test_the_rule_needs_no_target_files_of_a_fold(index):
-    """A pack with target files of fold 1 only still has folds 1 to 4 by the rule."""
+def test_the_rule_needs_no_target_files(index):
+    """A pack with target files for fold 1 only still has folds 1 to 4 by the rule."""
     folds = pack_folds(index, {1: RULE[1]})
 
     plan = splitting.plan(index, folds, [1, 4], IEMOCAP, folds_from="auto")
@@ -104,7 +102,7 @@ def test_the_rule_needs_no_target_files_of_a_fold(index):
     assert sorted(plan.roles) == [1, 4]
 
 
-def test_pack_follows_the_target_files_on_iemocap_too(index):
+def test_pack_follows_the_target_files_for_iemocap_too(index):
     folds = pack_folds(index, RULE | {1: ("Ses02M", "Ses02F")})
 
     plan = splitting.plan(index, folds, [1], IEMOCAP, folds_from="pack")
@@ -113,7 +111,7 @@ def test_pack_follows_the_target_files_on_iemocap_too(index):
     assert set(tested.str[:6]) == {"Ses02M"}
 
 
-def test_auto_follows_the_pack_where_ids_are_others(index):
+def test_auto_follows_the_pack_for_other_ids(index):
     folds = pack_folds(index, {7: ("Ses02M", "Ses02F")})
 
     plan = splitting.plan(index, folds, [7], OTHER, folds_from="auto")
@@ -123,7 +121,7 @@ def test_auto_follows_the_pack_where_ids_are_others(index):
     assert list(plan.roles[7]["utterance_id"]) == sorted(index["utterance_id"])
 
 
-def test_the_rule_on_other_ids_is_a_fault_that_names_the_key(index):
+def test_the_rule_for_other_ids_is_an_error_that_names_the_key(index):
     plan = splitting.plan(index, pack_folds(index, RULE), [1], OTHER, folds_from="rule")
 
     assert plan.roles == {}
@@ -132,7 +130,7 @@ def test_the_rule_on_other_ids_is_a_fault_that_names_the_key(index):
     assert plan.faults[0].endswith("expected 'pack' or 'auto'.")
 
 
-def test_every_fold_that_does_not_exist_is_a_fault_that_says_which_do(index):
+def test_an_unknown_fold_is_an_error_that_lists_the_existing_folds(index):
     plan = splitting.plan(index, pack_folds(index, RULE), [1, 5, 11], IEMOCAP, folds_from="auto")
 
     assert len(plan.faults) == 2
@@ -141,7 +139,7 @@ def test_every_fold_that_does_not_exist_is_a_fault_that_says_which_do(index):
 
 
 def test_a_speaker_tested_twice_gets_a_warning_that_names_both_folds(index):
-    """Fold 4 tests Ses01F again, as fold 8 of the published pack repeats one; Ses02M is then never tested."""
+    """Fold 4 tests Ses01F again, like fold 8 of the published pack, so Ses02M is never tested."""
     folds = pack_folds(index, RULE | {4: ("Ses01F", "Ses02F")})
 
     plan = splitting.plan(index, folds, [1, 2, 3, 4], IEMOCAP, folds_from="pack")
@@ -163,13 +161,13 @@ def test_a_speaker_never_tested_gets_a_warning(index):
     assert "1, 2, 3, 4" in never[0]
 
 
-def test_a_speaker_is_looked_at_over_all_folds_of_the_pack_not_only_those_asked_for(index):
+def test_speaker_warnings_consider_all_folds_of_the_pack(index):
     folds = pack_folds(index, RULE)
 
     assert splitting.plan(index, folds, [1], OTHER, folds_from="auto").warnings == []
 
 
-def test_a_speaker_in_training_and_in_test_gets_a_warning_that_names_the_fold(index):
+def test_a_speaker_in_training_and_test_gets_a_warning(index):
     folds = pack_folds(index, RULE)
     folds.loc[(folds["fold"] == 2) & (folds["utterance_id"] == "Ses01M-0"), "role"] = "train"
 
@@ -180,53 +178,53 @@ def test_a_speaker_in_training_and_in_test_gets_a_warning_that_names_the_fold(in
     assert "Ses01M" in plan.warnings[0]
 
 
-def test_of_folds_in_another_order_the_later_one_repeats_the_earlier(index):
+def test_the_higher_fold_number_is_reported_as_the_repetition(index):
     folds = pack_folds(index, RULE | {4: ("Ses01F", "Ses02F")})
     roles = {fold: splitting.assign(index, folds, fold, by_rule=False) for fold in (4, 3, 2, 1)}
 
-    found = splitting.speaker_warnings(roles, index)
+    warnings = splitting.speaker_warnings(roles, index)
 
-    assert found == [
+    assert warnings == [
         "fold 4: speaker Ses01F is also tested in fold 1.",
         "speaker Ses02M is never tested (folds 1, 2, 3, 4).",
     ]
 
 
-def test_speakers_on_both_sides_of_a_fold_are_named_in_order():
-    """Nine of them: a set has them in order once in 362,880."""
+def test_speakers_in_training_and_test_are_named_in_order():
+    """Nine speakers: a set would iterate in order by chance once in 362,880 times."""
     names = [f"s{n}" for n in range(9)]
     index = pd.DataFrame(
         {"utterance_id": [n + e for n in names for e in "ab"], "speaker": np.repeat(names, 2)}
     )
     roles = pd.DataFrame({"utterance_id": index["utterance_id"], "role": ["train", "test"] * 9})
 
-    found = splitting.speaker_warnings({1: roles}, index)
+    warnings = splitting.speaker_warnings({1: roles}, index)
 
-    assert found == [f"fold 1: speaker {name} is in train and in test." for name in names]
+    assert warnings == [f"fold 1: speaker {name} is in train and in test." for name in names]
 
 
-def test_speakers_that_are_never_tested_are_named_in_order():
+def test_untested_speakers_are_named_in_order():
     names = [f"s{n}" for n in range(9)]
     index = pd.DataFrame({"utterance_id": names, "speaker": names[::-1]})
 
-    found = splitting.speaker_warnings({1: pd.DataFrame({"utterance_id": names, "role": "train"})}, index)
+    warnings = splitting.speaker_warnings({1: pd.DataFrame({"utterance_id": names, "role": "train"})}, index)
 
-    assert found == [f"speaker {name} is never tested (folds 1)." for name in names]
+    assert warnings == [f"speaker {name} is never tested (folds 1)." for name in names]
 
 
-def test_folds_that_differ_are_listed_in_order_however_they_were_asked_for(index):
+def test_differing_folds_are_listed_in_order(index):
     folds = pack_folds(index, {1: RULE[2], 2: RULE[1], 3: RULE[3]})
 
     assert splitting.differing_folds({n: splitting.rule_roles(index, n) for n in (3, 2, 1)}, folds) == [1, 2]
 
 
-def test_a_fold_that_the_pack_lacks_is_answered_by_each_that_it_has_once(index):
+def test_an_unknown_fold_lists_each_fold_of_the_pack_once(index):
     plan = splitting.plan(index, pack_folds(index, RULE), [9], OTHER, folds_from="pack")
 
     assert plan.faults == ["params.yaml, key folds: fold 9 does not exist; expected folds among 1, 2, 3, 4."]
 
 
-def test_the_rule_offers_two_folds_for_each_session_ten_and_more_too(index):
+def test_the_rule_has_two_folds_per_session_beyond_session_nine_too(index):
     tenth = index.assign(speaker=index["speaker"].str.replace("Ses02", "Ses12"))
 
     plan = splitting.plan(tenth, pack_folds(tenth, {}), [24, 25], IEMOCAP, folds_from="rule")
@@ -236,7 +234,7 @@ def test_the_rule_offers_two_folds_for_each_session_ten_and_more_too(index):
     assert plan.faults[0].endswith("22, 23, 24.")
 
 
-def test_roles_of_the_pack_are_numbered_from_0_in_the_order_of_ids(index):
+def test_roles_of_the_pack_are_sorted_by_id_and_numbered_from_0(index):
     folds = pack_folds(index.sample(frac=1, random_state=1), {1: RULE[1], 2: RULE[2]})
 
     roles = splitting.assign(index, folds, 2, by_rule=False)
@@ -245,12 +243,12 @@ def test_roles_of_the_pack_are_numbered_from_0_in_the_order_of_ids(index):
     assert roles["utterance_id"].tolist() == sorted(index["utterance_id"])
 
 
-def test_a_role_of_utterances_without_a_label_is_not_empty_and_lacks_every_class(index):
+def test_a_role_without_labels_lacks_every_class_but_is_not_empty(index):
     roles = splitting.rule_roles(index, 1)
 
-    found = splitting.faults(1, roles, index[index["speaker"] != "Ses01F"], CLASSES)
+    errors = splitting.faults(1, roles, index[index["speaker"] != "Ses01F"], CLASSES)
 
-    assert found == [
+    assert errors == [
         f"fold 1: class {name!r} has no utterance in test; expected every class. "
         "Check the target files, or the key folds in params.yaml."
         for name in CLASSES
@@ -258,24 +256,24 @@ def test_a_role_of_utterances_without_a_label_is_not_empty_and_lacks_every_class
 
 
 @pytest.mark.parametrize("role", ["train", "validation", "test"])
-def test_an_empty_role_is_one_fault_that_names_fold_and_role(index, role):
+def test_an_empty_role_is_a_single_error_that_names_fold_and_role(index, role):
     roles = splitting.rule_roles(index, 1)
 
-    found = splitting.faults(1, roles[roles["role"] != role], index, CLASSES)
+    errors = splitting.faults(1, roles[roles["role"] != role], index, CLASSES)
 
-    assert len(found) == 1
-    assert f"fold 1: no utterance is in {role}" in found[0]
+    assert len(errors) == 1
+    assert f"fold 1: no utterance is in {role}" in errors[0]
 
 
 @pytest.mark.parametrize("role", ["train", "test"])
-def test_a_class_that_training_or_test_lacks_is_a_fault_that_names_it(index, role):
+def test_a_class_missing_in_training_or_test_is_an_error(index, role):
     roles = splitting.rule_roles(index, 3)
     sad = roles["utterance_id"].str.endswith("-3")
 
-    found = splitting.faults(3, roles[~(sad & (roles["role"] == role))], index, CLASSES)
+    errors = splitting.faults(3, roles[~(sad & (roles["role"] == role))], index, CLASSES)
 
-    assert len(found) == 1
-    assert f"fold 3: class 'sad' has no utterance in {role}" in found[0]
+    assert len(errors) == 1
+    assert f"fold 3: class 'sad' has no utterance in {role}" in errors[0]
 
 
 def test_validation_may_lack_a_class(index):
@@ -285,7 +283,7 @@ def test_validation_may_lack_a_class(index):
     assert splitting.faults(3, roles[~(sad & (roles["role"] == "validation"))], index, CLASSES) == []
 
 
-def test_faults_of_folds_that_are_not_asked_for_do_not_count(index):
+def test_errors_of_folds_that_are_not_requested_do_not_count(index):
     folds = pack_folds(index, RULE)
     folds = folds[~((folds["fold"] == 2) & (folds["role"] == "test"))]
 
@@ -303,8 +301,8 @@ def utterances(lengths, roles):
     return index, pd.DataFrame({"utterance_id": ids, "role": roles})
 
 
-def test_scaling_by_hand_over_training_frames_alone():
-    """Training frames 1, 3 (u0) and 5 (u2): mean 3, deviation sqrt((4 + 0 + 4) / 3). u1 is not looked at."""
+def test_scaling_of_training_frames_worked_out_by_hand():
+    """Training frames 1, 3 (u0) and 5 (u2): mean 3, std sqrt((4 + 0 + 4) / 3). u1 is ignored."""
     frames = np.array([[1], [3], [np.nan], [np.inf], [5]], np.float32)
     index, roles = utterances([2, 2, 1], ["train", "test", "train"])
 
@@ -314,7 +312,7 @@ def test_scaling_by_hand_over_training_frames_alone():
     np.testing.assert_allclose(std, [np.sqrt(8 / 3)])
 
 
-def test_the_scaling_of_one_frame_is_that_frame_and_1():
+def test_the_scaling_of_a_single_frame_has_std_1():
     index = pd.DataFrame({"utterance_id": ["x"], "a_offset": [1], "a_length": [1]})
     roles = pd.DataFrame({"utterance_id": ["x"], "role": ["train"]})
 
@@ -338,8 +336,8 @@ def test_scaling_agrees_with_numpy():
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -7.3, 1e-20, 3e37])
-def test_a_constant_dimension_has_deviation_1_and_becomes_exactly_0(value):
-    """A mean rounded to float32 would leave a deviation of 6e-7 for 0.1; it varies in test only."""
+def test_a_constant_dimension_has_std_1_and_scales_to_exactly_0(value):
+    """For 0.1, a mean rounded to float32 would leave a std of 6e-7. The dimension varies only in test."""
     frames = np.full((1000, 2), value, np.float32)
     frames[:, 1] = np.arange(1000)
     frames[600:, 0] = np.arange(400)
@@ -352,7 +350,7 @@ def test_a_constant_dimension_has_deviation_1_and_becomes_exactly_0(value):
     assert std[1] > 100
 
 
-def test_scaling_leaves_the_mapped_frames_as_they_are():
+def test_fitting_the_scaling_does_not_modify_the_frames():
     frames = np.arange(12, dtype=np.float32).reshape(6, 2)
     index, roles = utterances([6], ["train"])
 

@@ -1,6 +1,6 @@
-"""A stage's command ends with its worker, with its supervisor, and runs once an attempt.
+"""A stage's command ends with its worker or supervisor, and runs once per attempt.
 
-Tests that kill the supervisor alone use `exec`: then the command itself is its child under every shell.
+Tests that kill only the supervisor use `exec`, so that the command is its direct child under every shell.
 """
 
 import json
@@ -23,7 +23,7 @@ from ifmmin.parallel.supervising import GONE, Job
 
 @pytest.fixture
 def job(tmp_path):
-    """Give a function that makes jobs which run in tmp_path."""
+    """Return a function that makes jobs in tmp_path."""
 
     def make(*commands, attempt=None, **environment):
         (tmp_path / "log").unlink(missing_ok=True)
@@ -43,7 +43,7 @@ def job(tmp_path):
 
 @pytest.fixture
 def supervisor():
-    """A supervisor by itself, as a worker starts it; its pipes close at the end."""
+    """Return a function that starts a supervisor as a worker does; its pipes close at the end."""
     started = []
 
     def start(*options):
@@ -86,7 +86,7 @@ def dies(pid):
 
 @pytest.fixture(autouse=True)
 def no_supervisors_left():
-    """Supervisors of this process end with the test."""
+    """End the supervisors of this process after each test."""
     yield
     for idle in working.IDLE.values():
         for supervisor in idle:
@@ -95,17 +95,17 @@ def no_supervisors_left():
 
 
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
-def test_commands_run_in_their_folder_with_their_environment_into_the_log(job, tmp_path, warm):
-    given = job("pwd", "echo $DVC_STAGE >&2", DVC_STAGE="train@a-1-0")
+def test_commands_use_their_folder_environment_and_log(job, tmp_path, warm):
+    stage = job("pwd", "echo $DVC_STAGE >&2", DVC_STAGE="train@a-1-0")
 
-    status = working.execute(given, warm=warm)
+    status = working.execute(stage, warm=warm)
 
     assert status == 0
     assert (tmp_path / "log").read_text() == f"{tmp_path}\ntrain@a-1-0\n"
 
 
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
-def test_a_script_has_the_arguments_the_name_and_the_status_of_one_of_its_own(job, tmp_path, warm):
+def test_a_script_runs_with_its_own_arguments_name_and_exit_status(job, tmp_path, warm):
     (tmp_path / "stages").mkdir()
     (tmp_path / "stages" / "beside.py").write_text("WORD = 'beside'\n")
     (tmp_path / "stages" / "script.py").write_text(
@@ -122,8 +122,8 @@ def test_a_script_has_the_arguments_the_name_and_the_status_of_one_of_its_own(jo
 
 
 @pytest.mark.slow
-def test_a_warm_script_is_loaded_anew_each_time(job, tmp_path):
-    """It, and what it imports, may have been edited in between."""
+def test_a_warm_worker_reloads_the_script_each_time(job, tmp_path):
+    """The script or its imports may have been edited in between."""
     script, beside = tmp_path / "script.py", tmp_path / "beside.py"
     script.write_text("import beside\nprint(beside.N)\n")
     for n in ("1", "22"):
@@ -144,20 +144,20 @@ def test_a_warm_script_is_loaded_anew_each_time(job, tmp_path):
         "pythonx -m a",
     ],
 )
-def test_what_a_shell_would_read_otherwise_is_left_to_the_shell(command):
+def test_commands_with_shell_syntax_are_left_to_the_shell(command):
     assert not supervising.PYTHON.fullmatch(command)
 
 
-def test_commands_stop_at_the_first_that_fails(job, tmp_path):
+def test_commands_stop_at_the_first_failure(job, tmp_path):
     assert working.execute(job("echo one", "exit 3", "echo two"), warm=False) == 3
     assert (tmp_path / "log").read_text() == "one\n"
 
 
-def test_a_signal_that_ends_a_command_is_its_status(job):
+def test_a_command_killed_by_a_signal_has_a_negative_status(job):
     assert working.execute(job("kill -9 $$"), warm=False) == -9
 
 
-def test_the_command_ends_when_the_worker_is_gone(job, supervisor):
+def test_the_command_ends_when_its_worker_ends(job, supervisor):
     process = supervisor()
     child = send(process, job("sleep 60 & sleep 61; true"))["pid"]
 
@@ -176,23 +176,23 @@ def test_the_command_ends_when_its_supervisor_is_killed(job, supervisor):
     assert dies(child)
 
 
-def test_a_worker_ends_what_a_killed_supervisor_and_a_killed_shell_have_left(job, tmp_path):
+def test_a_worker_ends_processes_left_by_a_killed_supervisor(job, tmp_path):
     """The kernel ends the shell with the supervisor, but not the shell's child: the worker does."""
-    given = job(f"sh -c 'echo $$ > {tmp_path}/pid; exec sleep 60'; true")
+    stage = job(f"sh -c 'echo $$ > {tmp_path}/pid; exec sleep 60'; true")
     statuses = []
-    thread = threading.Thread(target=lambda: statuses.append(working.execute(given, warm=False)))
+    thread = threading.Thread(target=lambda: statuses.append(working.execute(stage, warm=False)))
     thread.start()
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
         time.sleep(0.02)
-    working.stop(given.key)
+    working.stop(stage.key)
     thread.join(20)
 
     assert statuses == [-signal.SIGKILL]
     assert dies(int((tmp_path / "pid").read_text()))
 
 
-def test_a_supervisor_that_is_gone_before_it_began_is_no_failure_of_the_stage(job):
-    """The driver starts the stage again."""
+def test_a_supervisor_that_dies_before_it_starts_is_reported_as_gone(job):
+    """Not a failure of the stage: the driver starts it again."""
     supervisor = working.Supervisor({}, warm=False)
     supervisor.process.kill()
     time.sleep(0.2)
@@ -200,27 +200,27 @@ def test_a_supervisor_that_is_gone_before_it_began_is_no_failure_of_the_stage(jo
     assert supervisor.run(job("true")) == GONE
 
 
-def test_an_attempt_that_has_ended_is_not_run_again(job, tmp_path):
-    """Dask may ask twice when a worker is gone before its result was fetched."""
-    given = job(f"echo ran >> {tmp_path}/times; exit 4", attempt="first")
+def test_a_finished_attempt_is_not_run_again(job, tmp_path):
+    """Dask may submit it twice if a worker ends before its result is fetched."""
+    stage = job(f"echo ran >> {tmp_path}/times; exit 4", attempt="first")
 
-    assert [working.execute(given, warm=False) for _ in range(2)] == [4, 4]
+    assert [working.execute(stage, warm=False) for _ in range(2)] == [4, 4]
     assert (tmp_path / "times").read_text() == "ran\n"
 
 
-def test_an_attempt_that_began_and_did_not_end_is_not_run_again(job, supervisor, tmp_path):
-    given = job(f"echo ran >> {tmp_path}/times; exec sleep 60", attempt="first")
+def test_an_interrupted_attempt_is_not_run_again(job, supervisor, tmp_path):
+    stage = job(f"echo ran >> {tmp_path}/times; exec sleep 60", attempt="first")
     first = supervisor()
-    send(first, given)
+    send(first, stage)
     while not (tmp_path / "times").exists():
         time.sleep(0.02)
     first.kill()
 
-    assert send(supervisor(), given) == {"status": GONE}
+    assert send(supervisor(), stage) == {"status": GONE}
     assert (tmp_path / "times").read_text() == "ran\n"
 
 
-def test_no_two_attempts_of_a_stage_run_at_once(job, supervisor, tmp_path):
+def test_two_attempts_of_a_stage_never_run_at_once(job, supervisor, tmp_path):
     """The second starts when the first has ended."""
     first = supervisor()
     send(first, job(f"sleep 1; echo first >> {tmp_path}/times", attempt="first"))
@@ -232,7 +232,7 @@ def test_no_two_attempts_of_a_stage_run_at_once(job, supervisor, tmp_path):
     assert (tmp_path / "times").read_text() == "first\nsecond\n"
 
 
-def test_the_token_stays_locked_as_long_as_a_process_of_the_command_lives(job, supervisor, tmp_path):
+def test_the_token_stays_locked_while_the_command_runs(job, supervisor, tmp_path):
     process = supervisor()
     child = send(process, job("exec sleep 60"))["pid"]
     os.kill(process.pid, signal.SIGSTOP)
@@ -248,8 +248,8 @@ def test_the_token_stays_locked_as_long_as_a_process_of_the_command_lives(job, s
         time.sleep(0.02)
 
 
-def test_a_stage_does_not_inherit_what_dask_sets_for_its_workers(job, tmp_path, monkeypatch):
-    """Among it is a setting of malloc that slows trainings down."""
+def test_a_stage_does_not_inherit_dask_s_settings_for_workers(job, tmp_path, monkeypatch):
+    """One of them, a malloc setting, slows training down."""
     with dask.config.set({"distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": 65536}}):
         monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "65536")
         working.execute(job("echo ${MALLOC_TRIM_THRESHOLD_-none}"), warm=False)
@@ -260,4 +260,4 @@ def test_a_stage_does_not_inherit_what_dask_sets_for_its_workers(job, tmp_path, 
         supervisor.end()
 
     assert first == "none\n"
-    assert (tmp_path / "log").read_text() == "131072\n", "the user's own value stays"
+    assert (tmp_path / "log").read_text() == "131072\n", "the user's own value should be kept"

@@ -1,4 +1,4 @@
-"""A system by its name, from what its file's header says."""
+"""Building systems by name and restoring them from a model file's header."""
 
 import pytest
 import torch
@@ -11,24 +11,24 @@ from ifmmin.core.errors import UserError
 BUILD = {key: value for key, value in SYSTEM.items() if key != "n_classes"}
 
 
-def test_a_system_takes_the_weights_of_its_encoders(new_encoders):
+def test_a_system_starts_from_the_pretrained_encoders(new_encoders):
     weights = new_encoders(seed=5).state_dict()
     start = {"n_classes": 4, "encoders": {**ENCODERS, "sizes": SIZES}}
 
     built = systems.build("if_mmin", start=start, build=BUILD, pretrained=weights)
-    anew = systems.build("if_mmin", start=start, build=BUILD)
+    untrained = systems.build("if_mmin", start=start, build=BUILD)
 
     for name, value in weights.items():
         assert torch.equal(built.state_dict()[f"encoders.{name}"], value)
-    assert list(anew.state_dict()) == list(built.state_dict())
+    assert list(untrained.state_dict()) == list(built.state_dict())
 
 
-def test_a_system_without_a_file_is_named():
+def test_an_unknown_system_is_named():
     with pytest.raises(UserError, match=r"'nothing' has no file; expected ifmmin/systems/nothing\.py"):
         systems.build("nothing", start={"n_classes": 4}, build={})
 
 
-def test_a_trained_system_comes_back_from_its_file_with_all_its_weights(new_encoders):
+def test_restoring_a_trained_system_restores_all_weights(new_encoders):
     start = {"n_classes": 4, "encoders": {**ENCODERS, "sizes": SIZES}}
     header = {"system": "if_mmin", "start": start, "build": BUILD}
     trained = systems.build("if_mmin", start=start, build=BUILD, pretrained=new_encoders(seed=5).state_dict())
@@ -39,7 +39,7 @@ def test_a_trained_system_comes_back_from_its_file_with_all_its_weights(new_enco
         assert torch.equal(restored.state_dict()[name], value)
 
 
-def test_every_system_comes_back_though_its_weights_are_counted():
+def test_every_system_can_be_restored():
     for name in models.STARTS:
         trained = models.model(name).state_dict()
 
@@ -49,7 +49,7 @@ def test_every_system_comes_back_though_its_weights_are_counted():
 
 
 @pytest.mark.parametrize(
-    ("part", "value", "said"),
+    ("part", "value", "message"),
     [
         ("build", {}, "missing"),
         ("build", [], ""),
@@ -67,19 +67,19 @@ def test_every_system_comes_back_though_its_weights_are_counted():
         ("system", None, ""),
     ],
 )
-def test_settings_that_the_weights_do_not_bear_out_are_refused_at_once(part, value, said):
+def test_settings_that_contradict_the_weights_are_refused(part, value, message):
     header = {**models.header("if_mmin"), part: value}
 
-    with pytest.raises(UserError, match=rf"^m: is no model that can be used \(.*({said})"):
+    with pytest.raises(UserError, match=rf"^m: is not a usable model \(.*({message})"):
         systems.restore("m", models.model("if_mmin").state_dict(), header)
 
 
-def test_weights_that_are_not_all_its_own_are_no_system():
+def test_extra_or_missing_weights_are_refused():
     trained = models.model("if_mmin").state_dict()
     first, *_ = trained
 
     with pytest.raises(UserError, match="Unexpected key"):
         systems.restore("m", {**trained, "more": torch.zeros(1)}, models.header("if_mmin"))
-    others = {("other" if name == first else name): x for name, x in trained.items()}
+    renamed = {("other" if name == first else name): x for name, x in trained.items()}
     with pytest.raises(UserError, match="Missing key"):
-        systems.restore("m", others, models.header("if_mmin"))
+        systems.restore("m", renamed, models.header("if_mmin"))

@@ -1,4 +1,4 @@
-"""From predictions to Table 1, with tables made by hand."""
+"""From predictions to Table 1, on small hand-made tables."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ SIX = ["a", "v", "t", "av", "at", "vt"]
 
 
 def predictions(right):
-    """Utterances of classes 0 0 0 1 for each condition, of which the first `right` are right."""
+    """Utterances of classes 0 0 0 1 in each condition; `right` says how many of the first are correct."""
     rows = [
         (condition, label, label if i < n else 1 - label)
         for condition, n in right.items()
@@ -19,16 +19,16 @@ def predictions(right):
     return pd.DataFrame(rows, columns=["condition", "label", "predicted"])
 
 
-def test_a_condition_is_scored_by_itself():
-    """2 of 3 and 0 of 1 right: WA 2/4, UA 1/3. All right but the last: WA 3/4, UA 1/2."""
+def test_conditions_are_scored_separately():
+    """In a, 2 of 3 and 0 of 1 are correct: WA 2/4, UA 1/3. In vt, all but the last: WA 3/4, UA 1/2."""
     scores = table1.score(predictions({"a": 2, "vt": 3}), 2).set_index("condition")
 
     assert scores.loc["a"].tolist() == pytest.approx([2 / 4, 1 / 3])
     assert scores.loc["vt"].tolist() == pytest.approx([3 / 4, 1 / 2])
 
 
-def test_the_average_is_over_the_six_conditions_and_never_over_the_full_input():
-    """WA 4, 3, 2, 1, 0, 2 quarters: mean 2/4; the full input's 4/4 does not count."""
+def test_the_average_excludes_the_full_input():
+    """WA is 4, 3, 2, 1, 0 and 2 quarters, with mean 2/4; the full input's 4/4 does not count."""
     right = dict(zip(SIX, (4, 3, 2, 1, 0, 2), strict=True)) | {"avt": 4}
 
     scores = table1.score(predictions(right), 2).set_index("condition")
@@ -49,7 +49,7 @@ def test_the_average_does_not_depend_on_the_order_of_rows():
 
 
 def scores(runs):
-    """Scores from (system, fold, seed) to one WA for every condition; UA is half of it, the full input 1."""
+    """A score table from WA by (system, fold, seed), equal in all conditions. UA is half; avt has 1."""
     return pd.DataFrame(
         [
             (system, fold, seed, c, 1.0 if c == "avt" else wa, 1.0 if c == "avt" else wa / 2)
@@ -60,8 +60,8 @@ def scores(runs):
     )
 
 
-def test_the_table_is_the_mean_over_folds_within_a_seed_then_over_seeds():
-    """Seed 0: folds 0.2, 0.4; seed 1: fold 0.8 alone. (0.3 + 0.8) / 2, not (0.2 + 0.4 + 0.8) / 3."""
+def test_table_1_averages_over_folds_within_a_seed_and_then_over_seeds():
+    """Seed 0 has folds 0.2 and 0.4, seed 1 only 0.8: (0.3 + 0.8) / 2, not (0.2 + 0.4 + 0.8) / 3."""
     runs = {("x", 1, 0): 0.2, ("x", 2, 0): 0.4, ("x", 1, 1): 0.8}
 
     table = table1.table(scores(runs), ["x"]).set_index("condition")
@@ -73,8 +73,8 @@ def test_the_table_is_the_mean_over_folds_within_a_seed_then_over_seeds():
     assert table.loc["a", "n_seeds"] == 2
 
 
-def test_the_deviation_is_over_all_runs_with_one_degree_of_freedom_less():
-    """0.2, 0.4, 0.9 about 0.5: (0.09 + 0.01 + 0.16) / 2."""
+def test_the_std_is_the_sample_std_over_all_runs():
+    """0.2, 0.4, 0.9 with mean 0.5: the variance is (0.09 + 0.01 + 0.16) / 2."""
     runs = {("x", 1, 0): 0.2, ("x", 2, 0): 0.4, ("x", 1, 1): 0.9}
 
     table = table1.table(scores(runs), ["x"]).set_index("condition")
@@ -84,14 +84,14 @@ def test_the_deviation_is_over_all_runs_with_one_degree_of_freedom_less():
     assert table.loc["avt", "wa_std"] == pytest.approx(0)
 
 
-def test_the_deviation_of_a_single_run_is_missing():
+def test_the_std_of_a_single_run_is_missing():
     table = table1.table(scores({("x", 1, 0): 0.2}), ["x"])
 
     assert table["wa_std"].isna().all()
     assert table["ua_std"].isna().all()
 
 
-def test_systems_stand_in_the_order_of_rows_and_conditions_in_the_table_s():
+def test_systems_have_the_order_of_rows_and_conditions_that_of_the_table():
     table = table1.table(scores({("x", 1, 0): 0.2, ("b", 1, 0): 0.3, ("m", 1, 0): 0.4}), ["x", "m", "b"])
 
     assert list(dict.fromkeys(table["system"])) == ["x", "m", "b"]
@@ -108,7 +108,7 @@ def test_systems_stand_in_the_order_of_rows_and_conditions_in_the_table_s():
     ]
 
 
-def test_the_nested_table_has_systems_on_top_in_order_and_unrounded_numbers():
+def test_the_nested_table_has_systems_in_order_and_unrounded_scores():
     table = table1.table(scores({("x", 1, 0): 1 / 3, ("b", 1, 0): 0.3}), ["x", "b"])
 
     nested = table1.nested(table)
@@ -119,7 +119,7 @@ def test_the_nested_table_has_systems_on_top_in_order_and_unrounded_numbers():
     assert nested["b"]["avt"] == {"ua": 1.0, "wa": 1.0}
 
 
-def test_every_run_is_scored_under_its_key():
+def test_each_run_is_scored_under_its_system_fold_and_seed():
     runs = {
         ("x", 1, 0): predictions({"a": 4}),
         ("x", 2, 0): predictions({"a": 1}),
@@ -132,8 +132,8 @@ def test_every_run_is_scored_under_its_key():
     assert got.to_dict() == {("x", 1, 0): 1.0, ("x", 2, 0): 0.25, ("b", 1, 3): 0.0}
 
 
-def test_cells_that_no_run_predicts_are_missing_and_count_no_folds():
-    """System x is scored on the full input in one of two folds, b never."""
+def test_cells_without_predictions_are_missing_and_count_no_folds():
+    """System x has full-input scores in one of two folds, b in none."""
     runs = scores({("x", 1, 0): 0.2, ("x", 2, 0): 0.4, ("b", 1, 0): 0.3, ("b", 2, 0): 0.5})
     absent = (runs["condition"] == "avt") & ((runs["system"] == "b") | (runs["fold"] == 2))
 
@@ -146,7 +146,7 @@ def test_cells_that_no_run_predicts_are_missing_and_count_no_folds():
     assert [str(table[name].dtype) for name in ("n_folds", "n_seeds")] == ["int64", "int64"]
 
 
-def test_the_nested_table_has_no_line_for_a_missing_cell():
+def test_the_nested_table_omits_missing_cells():
     runs = scores({("x", 1, 0): 0.2, ("b", 1, 0): 0.3})
     absent = (runs["condition"] == "avt") & (runs["system"] == "b")
 
@@ -162,7 +162,7 @@ PAIRS = {
     ("x", 2, 0): [("a", 0, 1), ("a", 0, 1), ("a", 1, 1)],
     ("x", 1, 5): [("a", 0, 0), ("a", 1, 2), ("a", 2, 2), ("a", 2, 1)],
 }
-"""(system, fold, seed) to (condition, label, predicted) of three classes."""
+"""(condition, label, predicted) by (system, fold, seed), for three classes."""
 
 CLASSES = ["sad", "happy", "angry"]
 
@@ -173,8 +173,8 @@ def pairs():
     }
 
 
-def test_confusions_count_each_system_over_its_folds_and_seeds():
-    """In a, x takes 5 sad for 2 sad, 3 happy; 2 happy for 1 happy, 1 angry; 3 angry for 1 happy, 2 angry."""
+def test_confusions_are_summed_over_folds_and_seeds():
+    """System x in a: 5 sad as 2 sad, 3 happy; 2 happy as 1 happy, 1 angry; 3 angry as 1 happy, 2 angry."""
     table = table1.confusions(pairs(), CLASSES)
 
     cell = table[(table["system"] == "x") & (table["condition"] == "a")]
@@ -191,8 +191,8 @@ def test_confusions_count_each_system_over_its_folds_and_seeds():
     ]
 
 
-def test_confusions_have_systems_as_they_come_and_the_conditions_that_each_predicts():
-    """Nine pairs each: x has a, v and the full input, which comes first in its predictions; b has a."""
+def test_confusions_keep_the_order_of_systems_and_sort_conditions():
+    """Nine pairs each: x predicts a, v and the full input (which comes before a in its file), b only a."""
     table = table1.confusions(pairs(), CLASSES)
 
     assert list(table.columns) == ["system", "condition", "actual", "predicted", "count", "share"]
@@ -201,8 +201,8 @@ def test_confusions_have_systems_as_they_come_and_the_conditions_that_each_predi
     assert list(cells.index) == [("x", "a"), ("x", "v"), ("x", "avt"), ("b", "a")]
 
 
-def test_the_share_of_a_class_without_utterances_is_missing():
-    """System b sees sad and happy once each in a, angry never."""
+def test_the_shares_of_a_class_without_utterances_are_missing():
+    """In a, system b has one sad, one happy and no angry utterance."""
     table = table1.confusions(pairs(), CLASSES)
 
     shares = table[table["system"] == "b"].set_index(["actual", "predicted"])["share"]
@@ -212,7 +212,7 @@ def test_the_share_of_a_class_without_utterances_is_missing():
 
 
 def test_recalls_are_means_over_folds_within_a_seed_then_over_seeds():
-    """Of x in a. A class that a fold lacks counts as 0 there.
+    """System x in a. A class without utterances in a fold has recall 0 there.
 
     sad: 1/2 and 0/2 in the folds of seed 0, 1/1 in seed 5: (1/4 + 1) / 2. happy: 0 and 1/1, then 0/1:
     (1/2 + 0) / 2. angry: 1/1 and 0, then 1/2: (1/2 + 1/2) / 2.
@@ -224,7 +224,7 @@ def test_recalls_are_means_over_folds_within_a_seed_then_over_seeds():
     assert cell["recall"].tolist() == pytest.approx([5 / 8, 1 / 4, 1 / 2])
 
 
-def test_recalls_have_systems_as_they_come_and_the_conditions_that_each_predicts():
+def test_recalls_keep_the_order_of_systems_and_sort_conditions():
     table = table1.recalls(pairs(), CLASSES)
 
     assert list(table.columns) == ["system", "condition", "class", "recall"]
@@ -238,14 +238,14 @@ def test_recalls_have_systems_as_they_come_and_the_conditions_that_each_predicts
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_mean_of_the_recalls_is_the_ua_of_table_1(seed):
-    """Whatever classes a run lacks, with one or two utterances in most conditions, and folds a seed lacks."""
+    """Random runs: most have one or two utterances per condition and lack classes, seeds lack folds."""
     drawn = np.random.default_rng(seed).integers(3, size=(60, 4))
     names = ["fold", "seed", "label", "predicted"]
     lines = pd.DataFrame(drawn, columns=names).assign(
         system=["x", "b"] * 30, condition=["a", "avt", "vt"] * 20
     )
     groups = lines.groupby(["system", "fold", "seed"])
-    runs = {run: part[["condition", "label", "predicted"]] for run, part in groups}
+    runs = {run: group[["condition", "label", "predicted"]] for run, group in groups}
 
     recalls = table1.recalls(runs, CLASSES).groupby(["system", "condition"])["recall"].mean()
 
@@ -268,36 +268,36 @@ def notes(runs, synthetic=False):
     return table1.notes(table, {"name": "MOSI", "synthetic": synthetic}, runs)
 
 
-def test_the_note_says_corpus_folds_and_seeds():
-    found = notes({("x", 1, 0): RUN, ("x", 2, 0): RUN, ("x", 1, 4): RUN, ("x", 2, 4): RUN, ("x", 5, 0): RUN})
+def test_the_note_names_corpus_folds_and_seeds():
+    lines = notes({("x", 1, 0): RUN, ("x", 2, 0): RUN, ("x", 1, 4): RUN, ("x", 2, 4): RUN, ("x", 5, 0): RUN})
 
-    assert len(found) == 2
-    assert "MOSI" in found[0]
-    assert "3 folds" in found[0]
-    assert "2 seeds" in found[0]
+    assert len(lines) == 2
+    assert "MOSI" in lines[0]
+    assert "3 folds" in lines[0]
+    assert "2 seeds" in lines[0]
 
 
-def test_the_note_says_what_a_spread_is_where_there_is_one():
-    several, one = notes({("x", 1, 0): RUN, ("x", 2, 0): RUN}), notes({("x", 1, 0): RUN})
+def test_the_note_explains_the_std_if_there_is_one():
+    several, single = notes({("x", 1, 0): RUN, ("x", 2, 0): RUN}), notes({("x", 1, 0): RUN})
 
     assert [note for note in several if note.startswith("±")] == several[1:]
-    assert len(one) == 1
+    assert len(single) == 1
 
 
-def test_the_note_says_what_an_empty_cell_is_where_there_is_one():
+def test_the_note_explains_empty_cells_if_there_are_any():
     runs = scores({("x", 1, 0): 0.2})
     table = table1.table(runs[runs["condition"] != "avt"], ["x"])
 
-    found = table1.notes(table, {"name": "MOSI", "synthetic": False}, {("x", 1, 0): RUN})
+    lines = table1.notes(table, {"name": "MOSI", "synthetic": False}, {("x", 1, 0): RUN})
 
-    assert found[1:] == ["\N{EN DASH} stands where a system does not predict from that input."]
-
-
-def test_the_note_warns_of_a_generated_corpus():
-    assert any("generated" in note for note in notes({("x", 1, 0): RUN}, synthetic=True))
+    assert lines[1:] == ["\N{EN DASH} means that the system does not support this input."]
 
 
-def test_the_note_names_devices_and_precisions_only_where_they_are_mixed():
+def test_the_note_warns_of_a_synthetic_corpus():
+    assert any("synthetic" in note for note in notes({("x", 1, 0): RUN}, synthetic=True))
+
+
+def test_the_note_names_mixed_devices_and_precisions():
     gpu = {**RUN, "trained": {"device": "cuda", "precision": "bf16"}}
 
     mixed = [note for note in notes({("x", 1, 0): RUN, ("x", 2, 0): gpu}) if "mixed" in note]
@@ -307,8 +307,8 @@ def test_the_note_names_devices_and_precisions_only_where_they_are_mixed():
     assert "cuda bf16" in mixed[0]
 
 
-def test_a_run_without_pretraining_has_no_device_of_pretraining():
-    """Alone on the processor it mixes nothing; beside a run pretrained on a GPU it does."""
+def test_a_run_without_pretraining_has_no_pretraining_device():
+    """A CPU run by itself is not mixed; together with a run pretrained on a GPU it is."""
     scratch, gpu = {**RUN, "pretrained": None}, {**RUN, "pretrained": {"device": "cuda", "precision": "bf16"}}
 
     alone, beside = notes({("x", 1, 0): scratch}), notes({("x", 1, 0): scratch, ("b", 1, 0): gpu})
@@ -319,20 +319,20 @@ def test_a_run_without_pretraining_has_no_device_of_pretraining():
     ]
 
 
-def test_the_note_names_runs_whose_encoders_collapsed():
-    dead = {**RUN, "collapsed": ["h_t", "H_t"]}
+def test_the_note_names_runs_with_collapsed_encoders():
+    collapsed_run = {**RUN, "collapsed": ["h_t", "H_t"]}
 
-    collapsed = [n for n in notes({("x", 1, 0): RUN, ("x", 7, 2): dead}) if "ollapsed" in n]
+    collapsed = [n for n in notes({("x", 1, 0): RUN, ("x", 7, 2): collapsed_run}) if "ollapsed" in n]
 
     assert len(collapsed) == 1
     assert all(part in collapsed[0] for part in ("h_t", "H_t", "x", "fold 7", "seed 2"))
 
 
-def test_devices_and_precisions_are_named_once_each():
+def test_each_device_and_precision_is_named_once():
     cpu, gpu = {"device": "cpu", "precision": "float32"}, {"device": "cuda", "precision": "bf16"}
-    made = {
+    runs = {
         ("x", 1, 0): {"pretrained": gpu, "trained": cpu, "evaluated": cpu, "collapsed": []},
         ("y", 1, 0): {"pretrained": None, "trained": cpu, "evaluated": cpu, "collapsed": []},
     }
 
-    assert table1.made_on(made) == ["cpu float32", "cuda bf16"]
+    assert table1.devices_and_precisions(runs) == ["cpu float32", "cuda bf16"]

@@ -1,4 +1,4 @@
-"""Predictions laid out as a table."""
+"""Predictions as a table."""
 
 import numpy as np
 import pytest
@@ -11,13 +11,13 @@ from ifmmin.training.batches import Corpus
 
 @pytest.fixture
 def pair():
-    """Three utterances of classes 0, 2, 1, of which the third and the first are tested, in this order."""
+    """Three utterances of classes 0, 2, 1; the third and the first are tested, in this order."""
     rows = {"train": torch.tensor([1]), "test": torch.tensor([2, 0])}
     ids = np.array(["x", "y", "z"], dtype=object)
     return Corpus({}, torch.tensor([0, 2, 1]), rows, ids, ["p", "q", "r"])
 
 
-def test_predictions_keep_the_order_of_conditions_and_utterances_and_name_the_largest_logit(pair):
+def test_the_table_keeps_the_order_and_predicts_the_largest_logit(pair):
     O = torch.tensor([[0.0, 2.0, 1.0], [3.0, 1.0, 1.0]])
     predicted = {"t": Prediction(O, None), "avt": Prediction(-O, None)}
 
@@ -36,7 +36,7 @@ def test_predictions_keep_the_order_of_conditions_and_utterances_and_name_the_la
     assert len(H_prime) == 0
 
 
-def test_invariant_features_stand_in_the_order_of_the_table(pair):
+def test_invariant_features_have_the_order_of_the_table(pair):
     O = torch.zeros(2, 3)
     predicted = {
         "a": Prediction(O, torch.tensor([[1.0], [2.0]])),

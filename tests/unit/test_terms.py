@@ -1,4 +1,4 @@
-"""The field's terms."""
+"""Names of modalities and conditions."""
 
 import pytest
 
@@ -9,7 +9,7 @@ def test_modalities_are_in_the_order_a_v_t():
     assert MODALITIES == ("a", "v", "t")
 
 
-def test_the_six_conditions_are_the_proper_subsets_without_the_empty_one():
+def test_the_six_conditions_are_the_nonempty_proper_subsets():
     subsets = {frozenset(c) for c in CONDITIONS}
 
     assert len(CONDITIONS) == len(subsets) == 2**3 - 2

@@ -1,9 +1,9 @@
 """CPU kernel for training: maximum over time of the states of an LSTM, for sequences of unequal length.
 
 LSTMMaxPool uses nn.LSTM on padded groups and amax where this kernel is not usable; they are also the
-reference in tests. The kernel saves the steps on padding and the gradient of the frames; metrics/bench lists
-the time saved. Sequences are sorted by length, longest first, so that the sequences active at a step are
-always the first ones. Frames are stored in this order, step by step.
+reference in tests. The kernel skips the steps on padding and the gradient with respect to the frames;
+metrics/bench lists the time saved. Sequences are sorted by length, longest first, so that the sequences
+active at a step are always the first ones. Frames are stored in this order, step by step.
 
 Source:
     Hochreiter and Schmidhuber, 1997, with the gates i, f, g, o and the two biases of nn.LSTM.
@@ -70,14 +70,14 @@ class _Maxima(torch.autograd.Function):
         w_hh: Tensor,
         bias: Tensor,
     ) -> Tensor:
-        most, hidden = steps.sizes[0], w_hh.shape[1]
+        batch_size, hidden = steps.sizes[0], w_hh.shape[1]
         # tanh(g) = 2 sigmoid(2 g) - 1, so that sigmoid serves all four gates.
         twice = w_hh.new_tensor([1, 1, 2, 1]).repeat_interleave(hidden)
         gates = torch.addmm(bias * twice, x, (w_ih * twice[:, None]).T)  # (N, 4 hidden)
         recurrent = (w_hh * twice[:, None]).T
         cells, states, squashed = (x.new_empty(len(x), hidden) for _ in range(3))
-        c, h = x.new_zeros(most, hidden), x.new_zeros(most, hidden)
-        top = x.new_full((most, hidden), -torch.inf)
+        c, h = x.new_zeros(batch_size, hidden), x.new_zeros(batch_size, hidden)
+        top = x.new_full((batch_size, hidden), -torch.inf)
         by_step = _split(steps.sizes, gates, *gates.chunk(4, dim=1), cells, squashed, states)
         for b, (all_four, i, f, g, o, cell, squash, state) in zip(steps.sizes, by_step, strict=True):
             all_four.addmm_(h[:b], recurrent).sigmoid_()

@@ -21,7 +21,7 @@ class Checkpoint(Protocol):
         """Save a state, replacing the previous one."""
 
 
-class Progress:
+class TrainingState:
     """System, optimiser, random generators, history and best weights of a training run.
 
     Attributes:
