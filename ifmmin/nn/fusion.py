@@ -4,26 +4,25 @@ Three models use this network: the pretraining of MMIN on full modalities; late_
 reference (no handling of missing modalities); and late_fusion_per_condition (one model per condition).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
 from ifmmin.core.terms import FULL
 from ifmmin.nn.classifier import Classifier
-from ifmmin.nn.encoders import Encoders, assembled, concatenated
+from ifmmin.nn.encoder_system import EncoderSystem
+from ifmmin.nn.encoders import Encoders, concatenated
 from ifmmin.nn.initialisation import initialise
 from ifmmin.nn.protocol import Batch, CheckpointGroup, Prediction
 from ifmmin.nn.sequences import Sequences
 
 
-class Fusion(nn.Module):
+class Fusion(EncoderSystem):
     """Encoders of one condition's modalities and a classifier on h; trained on this condition.
 
     Source:
         Released code: models/utt_fusion_model.py.
     """
-
-    smallest_batch = 1
 
     def __init__(self, *, encoders: Encoders, classifier: Classifier, condition: str) -> None:
         """Assemble the network.
@@ -57,24 +56,9 @@ class Fusion(nn.Module):
         L_cls = nn.functional.cross_entropy(self.classifier(h), batch.y)
         return {"L": L_cls, "L_cls": L_cls}
 
-    def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
-        """Encode each modality of the training condition: modality to (B, hidden)."""
-        return self.encoders.encode(x)
-
-    def predict(self, encoded: Mapping[str, Tensor], conditions: Iterable[str]) -> dict[str, Prediction]:
-        """Predict in conditions whose modalities are a subset of the training condition's.
-
-        Zero placeholders replace the other modalities.
-        """
-        missing = self.encoders.missing()
-        return {
-            c: Prediction(self.classifier(concatenated(assembled(encoded, missing, c))), None)
-            for c in conditions
-        }
-
-    def monitored(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Monitored features: name to h^m (B, hidden)."""
-        return self.encoders.monitored(encoded)
+    def predict_from(self, h_m: Mapping[str, Tensor]) -> Prediction:
+        """Predict from h^m, modality to (B, hidden)."""
+        return Prediction(self.classifier(concatenated(h_m)), None)
 
 
 def build(

@@ -1,12 +1,13 @@
 """The network of IF-MMIN and its two ablations. Paper, section 2.2 and figure 2."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
 from ifmmin.core.terms import CONDITIONS, MODALITIES
 from ifmmin.nn.classifier import Classifier
-from ifmmin.nn.encoders import Encoders, assembled, concatenated
+from ifmmin.nn.encoder_system import EncoderSystem
+from ifmmin.nn.encoders import Encoders, concatenated
 from ifmmin.nn.imagination import Imagination, reversed_target
 from ifmmin.nn.initialisation import initialise
 from ifmmin.nn.losses import feature_distance
@@ -14,15 +15,13 @@ from ifmmin.nn.protocol import Batch, CheckpointGroup, Prediction
 from ifmmin.nn.sequences import Sequences
 
 
-class IFMMIN(nn.Module):
+class IFMMIN(EncoderSystem):
     """Encoders from invariant pretraining, IF-IM and a classifier on the joint representation.
 
     The teacher of the released code is a frozen copy of the pretrained encoders. The student starts from the
     same weights, so calling `precompute_targets` before the first step yields the teacher's targets without a
     second copy.
     """
-
-    smallest_batch = 1
 
     def __init__(
         self,
@@ -81,22 +80,10 @@ class IFMMIN(nn.Module):
         L = L_cls + self.lambda1 * L_img + self.lambda2 * L_inv
         return {"L": L, "L_cls": L_cls, "L_img": L_img, "L_inv": L_inv}
 
-    def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
-        """Encode each modality of the full input: modality to (B, hidden)."""
-        return self.encoders.encode(x)
-
-    def predict(self, encoded: Mapping[str, Tensor], conditions: Iterable[str]) -> dict[str, Prediction]:
-        """Predict in several conditions from the same encoded features."""
-        missing = self.encoders.missing()
-        return {c: self._predict(assembled(encoded, missing, c)) for c in conditions}
-
-    def _predict(self, h_m: Mapping[str, Tensor]) -> Prediction:
+    def predict_from(self, h_m: Mapping[str, Tensor]) -> Prediction:
+        """Predict from h^m, modality to (B, hidden)."""
         H_prime = concatenated(self.encoders.invariant(h_m))
         return Prediction(self.classifier(self.imagination.joint(concatenated(h_m), H_prime)), H_prime)
-
-    def monitored(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Monitored features: name to h^m or H^m (B, hidden) of the full input."""
-        return self.encoders.monitored(encoded)
 
 
 def build(

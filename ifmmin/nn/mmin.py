@@ -4,14 +4,15 @@ Source: Zhao, Li, Jin: "Missing Modality Imagination Network for Emotion Recogni
 Modalities", ACL 2021; released code of MMIN and of IF-MMIN, models/mmin_model.py.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from ifmmin.core.terms import CONDITIONS, MODALITIES
 from ifmmin.nn.classifier import Classifier
-from ifmmin.nn.encoders import Encoders, assembled, concatenated
+from ifmmin.nn.encoder_system import EncoderSystem
+from ifmmin.nn.encoders import Encoders, concatenated
 from ifmmin.nn.imagination import Imagination, Imagined, reversed_target
 from ifmmin.nn.initialisation import initialise
 from ifmmin.nn.losses import feature_distance
@@ -19,13 +20,11 @@ from ifmmin.nn.protocol import Batch, CheckpointGroup, Prediction
 from ifmmin.nn.sequences import Sequences
 
 
-class MMIN(nn.Module):
+class MMIN(EncoderSystem):
     """Encoders from pretraining on full modalities, a forward and a backward cascade, and a classifier.
 
     The teacher targets are computed with the student's initial weights, as in IFMMIN.
     """
-
-    smallest_batch = 1
 
     def __init__(
         self,
@@ -93,22 +92,10 @@ class MMIN(nn.Module):
         L_cycle = feature_distance(imagine(self.cycle, imagined.h_prime).h_prime, h.detach(), self.distance)
         return {"L": L + self.cycle_weight * L_cycle, "L_cls": L_cls, "L_img": L_img, "L_cycle": L_cycle}
 
-    def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
-        """Encode each modality of the full input: modality to (B, hidden)."""
-        return self.encoders.encode(x)
-
-    def predict(self, encoded: Mapping[str, Tensor], conditions: Iterable[str]) -> dict[str, Prediction]:
-        """Predict in several conditions from the same encoded features."""
-        missing = self.encoders.missing()
-        return {c: self._predict(assembled(encoded, missing, c)) for c in conditions}
-
-    def _predict(self, h_m: Mapping[str, Tensor]) -> Prediction:
+    def predict_from(self, h_m: Mapping[str, Tensor]) -> Prediction:
+        """Predict from h^m, modality to (B, hidden)."""
         h = concatenated(h_m)
         return Prediction(self.classifier(self.imagination.joint(h, torch.zeros_like(h))), None)
-
-    def monitored(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Monitored features: name to h^m (B, hidden) of the full input."""
-        return self.encoders.monitored(encoded)
 
 
 def imagine(cascade: Imagination, h: Tensor) -> Imagined:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ifmmin.core.terms import FULL, MODALITIES
 from ifmmin.nn.classifier import Classifier
+from ifmmin.nn.encoder_system import EncoderSystem
 from ifmmin.nn.encoders import Encoders, concatenated
 from ifmmin.nn.initialisation import initialise
 from ifmmin.nn.losses import cmd_loss
@@ -17,7 +18,7 @@ from ifmmin.nn.protocol import Batch, CheckpointGroup, Prediction
 from ifmmin.nn.sequences import Sequences
 
 
-class InvariantPretraining(nn.Module):
+class InvariantPretraining(EncoderSystem):
     """Specificity encoders, Enc' and a classifier on h and H."""
 
     smallest_batch = 2
@@ -76,20 +77,12 @@ class InvariantPretraining(nn.Module):
         features = torch.cat([concatenated(h_m), concatenated(H_m)], dim=1)  # (B, 6 hidden)
         return self.classifier(features)  # type: ignore[no-any-return]
 
-    def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
-        """Encode each modality: modality to (B, hidden)."""
-        return self.encoders.encode(x)
-
     def predict(self, encoded: Mapping[str, Tensor], conditions: Iterable[str]) -> dict[str, Prediction]:
         """Predict from the full input, the only condition in pretraining."""
         H_m = self.encoders.invariant(encoded)
         return {
             condition: Prediction(self._logits(encoded, H_m), concatenated(H_m)) for condition in conditions
         }
-
-    def monitored(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Monitored features: name to h^m or H^m (B, hidden)."""
-        return self.encoders.monitored(encoded)
 
 
 def build(
