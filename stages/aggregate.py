@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import product
 
 from ifmmin.core import entry
+from ifmmin.core.files import write_text
 from ifmmin.corpus import features, folds
 from ifmmin.evaluation import predictions
 from ifmmin.report import printed
@@ -42,8 +43,9 @@ def main(argv: Sequence[str]) -> None:
     tables.write_comparison(args.comparison, paper_comparison.against_paper(table, paper, corpus))
     tables.write_confusions(args.confusion, table1.confusions(runs, corpus["classes"]))
     tables.write_recalls(args.recalls, table1.recalls(runs, corpus["classes"]))
-    printed.write_markdown(args.markdown, table, settings["names"], references, below)
-    printed.write_latex(args.latex, table, settings["names"], references, below)
+    for_readers = (table, settings["names"], references, below)
+    write_text(args.markdown, printed.markdown(*for_readers))
+    write_text(args.latex, printed.latex(*for_readers))
 
 
 if __name__ == "__main__":

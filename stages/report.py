@@ -6,8 +6,9 @@ Writes the report page.
 from collections.abc import Sequence
 
 from ifmmin.core import entry
+from ifmmin.core.files import write_text
 from ifmmin.corpus import features
-from ifmmin.report import charts, page, pages
+from ifmmin.report import charts, page
 from ifmmin.results import curves, notes, table1, tables
 from ifmmin.settings import params, presets
 
@@ -40,7 +41,7 @@ def main(argv: Sequence[str]) -> None:
     )
     context = {"corpus": corpus, "below": below, "facts": facts, "compared": settings["comparison"]}
     html = page.html(contents, specifications, **context, params=dict(presets.flat(settings)))
-    pages.write(args.out, html)
+    write_text(args.out, html)
 
 
 if __name__ == "__main__":

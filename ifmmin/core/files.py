@@ -145,12 +145,15 @@ def read_json(path: Path, remedy: str = "Rerun the stage that writes it.") -> di
     return content
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
 def write_json(path: Path, content: Mapping[str, Any], *, sort_keys: bool = True) -> None:
     """Write JSON, indented by two spaces, with sorted keys unless `sort_keys` is false."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(
-            json.dumps(content, indent=2, sort_keys=sort_keys, ensure_ascii=False) + "\n", "utf-8"
-        )
+    write_text(path, json.dumps(content, indent=2, sort_keys=sort_keys, ensure_ascii=False) + "\n")
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 
 from ifmmin.core.errors import UserError
-from ifmmin.core.terms import AVERAGE, CONDITIONS, FULL, LOGIT, ROLES, braces, logit_columns
+from ifmmin.core.terms import AVERAGE, LOGIT, ROLES, logit_columns
 from ifmmin.deploy.export_settings import scaling_and_temperatures, sizes
 from ifmmin.evaluation import calibration_error
 from ifmmin.results import table1
@@ -56,7 +56,7 @@ def text(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"score": "{:.4f}".format, "braces": _head}
+    environment.filters |= {"score": "{:.4f}".format, "braces": table1.heading}
     return environment.get_template(TEMPLATE).render(
         front=yaml.safe_dump(_front(name, corpus, own), sort_keys=False, allow_unicode=True),
         header=header,
@@ -106,8 +106,8 @@ def _front(name: str, corpus: Mapping[str, Any], own: pd.DataFrame) -> dict[str,
     """Return the front matter; its metrics are those of this model on its test utterances."""
     by_condition = own.to_dict("index")
     metrics = [
-        {"type": kind, "name": f"{title}, {_head(c)}", "value": round(float(by_condition[c][m]), 4)}
-        for c in (AVERAGE, *CONDITIONS, FULL)
+        {"type": kind, "name": f"{title}, {table1.heading(c)}", "value": round(float(by_condition[c][m]), 4)}
+        for c in table1.SHOWN
         if c in by_condition
         for m, (kind, title) in METRIC.items()
     ]
@@ -134,7 +134,3 @@ def _slug(name: str) -> str:
 
 def _role(name: str, part: pd.DataFrame) -> dict[str, Any]:
     return {"name": name, "utterances": len(part), "speakers": sorted(set(part["speaker"]))}
-
-
-def _head(condition: str) -> str:
-    return condition if condition == AVERAGE else braces(condition)

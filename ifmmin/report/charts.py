@@ -10,9 +10,10 @@ import altair as alt
 import pandas as pd
 
 from ifmmin.core.terms import AVERAGE, CONDITIONS, FULL, METRICS, braces
+from ifmmin.results.table1 import SHOWN, heading
 
 PALETTE = ("#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#c9a227", "#b279a2", "#9d755d", "#8a8a8a")
-ORDER = [AVERAGE, *(braces(c) for c in CONDITIONS), braces(FULL)]
+ORDER = [heading(condition) for condition in SHOWN]
 QUANTITIES = {
     "L": "L, training",
     "validation_L_cls": "L_cls, validation",
@@ -61,7 +62,7 @@ def specifications(
         Chart name to Vega-Lite specification.
     """
     shown = {
-        name: table.assign(condition=table["condition"].map(_head)) if "condition" in table else table
+        name: table.assign(condition=table["condition"].map(heading)) if "condition" in table else table
         for name, table in tables.items()
     }
     charts = {
@@ -315,7 +316,3 @@ def _by_system(systems: Sequence[str]) -> alt.Color:
 
 def _number(name: str) -> alt.Tooltip:
     return alt.Tooltip(f"{name}:Q", format=".4f")
-
-
-def _head(condition: str) -> str:
-    return condition if condition == AVERAGE else braces(condition)

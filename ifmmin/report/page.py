@@ -1,4 +1,7 @@
-"""The report page: one self-contained HTML text, built from tables."""
+"""The report page, metrics/report.html: one self-contained HTML text, built from tables.
+
+It holds no date, host or path, so equal results give equal bytes.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,11 +12,11 @@ import jinja2
 import pandas as pd
 import vl_convert
 
-from ifmmin.core.terms import AVERAGE, CONDITIONS, FULL, METRICS, braces
+from ifmmin.core.terms import AVERAGE, CONDITIONS, METRICS
 from ifmmin.results.significance import LEVEL
+from ifmmin.results.table1 import SHOWN, heading
 
 TEMPLATE = "page.html"
-SHOWN = (AVERAGE, *CONDITIONS, FULL)
 
 
 def html(
@@ -60,7 +63,7 @@ def html(
         facts=facts,
         params=params,
         proposed=compared["proposed"],
-        heads=[_head(condition) for condition in SHOWN],
+        heads=[_title(condition) for condition in SHOWN],
         compared=[row for row in rows if row["system"] in named],
         references=[row for row in rows if row["system"] not in named],
         significant=any(cell["significant"] for row in rows for cell in row["cells"]),
@@ -68,7 +71,7 @@ def html(
         tests=list(_tests(tables["significance"])),
         comparison=comparison.replace({float("nan"): None}).to_dict("records"),
         paper_note=" ".join(f"{note.capitalize()}." for note in dict.fromkeys(ours["note"]) if note),
-        head=_head,
+        head=_title,
     )
 
 
@@ -141,5 +144,5 @@ def _untested(tests: pd.DataFrame) -> list[str]:
     return notes
 
 
-def _head(condition: str) -> str:
-    return "Average" if condition == AVERAGE else braces(condition)
+def _title(condition: str) -> str:
+    return heading(condition).capitalize()

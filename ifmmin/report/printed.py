@@ -1,4 +1,4 @@
-r"""Table 1 for readers, as Markdown and LaTeX.
+r"""Table 1 for readers, as Markdown and LaTeX. Tables in, texts out; no I/O.
 
     metrics/table1.md    Markdown: a table of UA, a table of WA, the notes
     metrics/table1.tex   LaTeX (ASCII): two table* environments; need \usepackage{booktabs}
@@ -11,14 +11,11 @@ below the compared systems. Written by aggregate.
 import re
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 
 import pandas as pd
 
-from ifmmin.core.files import atomic_write
-from ifmmin.core.terms import AVERAGE, CONDITIONS, FULL, braces
+from ifmmin.results.table1 import SHOWN, heading
 
-SHOWN = (AVERAGE, *CONDITIONS, FULL)
 SCORES = {"ua": "UA", "wa": "WA"}
 NONE = "\N{EN DASH}"
 REFERENCES = "References, not part of the comparison"
@@ -33,30 +30,6 @@ LATEX = str.maketrans(
         "\N{MULTIPLICATION SIGN}": r"$\times$", NONE: "--",
     }
 )  # fmt: skip
-
-
-def write_markdown(
-    path: Path,
-    table: pd.DataFrame,
-    names: Mapping[str, str],
-    references: Collection[str],
-    notes: Sequence[str],
-) -> None:
-    """Write table1.md; see `markdown`."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(markdown(table, names, references, notes), "utf-8")
-
-
-def write_latex(
-    path: Path,
-    table: pd.DataFrame,
-    names: Mapping[str, str],
-    references: Collection[str],
-    notes: Sequence[str],
-) -> None:
-    """Write table1.tex; see `latex`."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(latex(table, names, references, notes), "ascii")
 
 
 def markdown(
@@ -167,13 +140,7 @@ def _cells(
         )
 
     by_condition = table.assign(cell=table.apply(cell, axis=1)).set_index(["system", "condition"])["cell"]
-    systems = list(dict.fromkeys(table["system"]))
-    cells = by_condition.unstack().loc[systems, list(SHOWN)].rename_axis("System")  # noqa: PD010 - cells are unique
-    cells.columns = pd.Index([_head(condition) for condition in SHOWN])
-    apart = cells.index.isin(list(references))
-    return cells[~apart].rename(names), cells[apart].rename(names)
-
-
-def _head(condition: str) -> str:
-    """Name a condition as in the paper: its modalities in braces."""
-    return "Average" if condition == AVERAGE else braces(condition)
+    cells = by_condition.unstack().loc[table["system"].unique(), list(SHOWN)].rename_axis("System")  # noqa: PD010 - cells are unique
+    cells.columns = pd.Index([heading(condition).capitalize() for condition in SHOWN])
+    is_reference = cells.index.isin(list(references))
+    return cells[~is_reference].rename(names), cells[is_reference].rename(names)

@@ -17,10 +17,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ifmmin.core.files import atomic_write, write_csv
-from ifmmin.core.terms import AVERAGE, METRICS, braces
-
-LEVEL = 0.05
+from ifmmin.core.files import write_csv, write_text
+from ifmmin.core.terms import METRICS
+from ifmmin.results.significance import LEVEL
+from ifmmin.results.table1 import heading
 
 
 def text(table: pd.DataFrame, reference: str, other: str, changed: Mapping[str, tuple[Any, Any]]) -> str:
@@ -57,8 +57,7 @@ def write(folder: Path, name: str, table: pd.DataFrame, text: str) -> None:
     """Write a comparison as CSV and Markdown; in the file name, a dash replaces each slash."""
     stem = name.replace("/", "-")
     write_csv(folder / f"{stem}.csv", table)
-    with atomic_write(folder / f"{stem}.md") as temporary:
-        temporary.write_text(text, "utf-8")
+    write_text(folder / f"{stem}.md", text)
 
 
 def _grid(table: pd.DataFrame) -> str:
@@ -70,7 +69,7 @@ def _grid(table: pd.DataFrame) -> str:
         grid.add_column(f"difference in {metric.upper()}", no_wrap=True)
     for (system, condition), rows in table.groupby(["system", "condition"], sort=False):
         cells = [cell for row in rows.to_dict("records") for cell in _cells(row)]
-        grid.add_row(str(system), AVERAGE if condition == AVERAGE else braces(str(condition)), *cells)
+        grid.add_row(str(system), heading(str(condition)), *cells)
     output = io.StringIO()
     Console(file=output, width=200, color_system=None).print(grid)
     return "\n".join(line.rstrip() for line in output.getvalue().splitlines() if line.strip())

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from ifmmin.core.terms import AVERAGE, CONDITIONS, METRICS, braces
-from ifmmin.results.table1 import counted
+from ifmmin.core.terms import AVERAGE, CONDITIONS, METRICS
+from ifmmin.results.table1 import counted, heading
 
 COLUMNS = [
     *("other", "condition", "metric", "n_folds", "n_seeds", "difference", "ci_low", "ci_high"),
@@ -220,7 +220,7 @@ def footnote(significance: pd.DataFrame) -> list[str]:
         above = int((significant["difference"] > 0).sum())
         return [f"{method} {len(significant)} are significant at {LEVEL}, {above} of them in its favour."]
     listed = ", ".join(
-        f"{other} {_head(condition)} {metric.upper()} {difference:+.4f}"
+        f"{other} {heading(condition)} {metric.upper()} {difference:+.4f}"
         for other, condition, metric, difference in zip(
             *(significant[column] for column in ("other", "condition", "metric", "difference")), strict=True
         )
@@ -230,10 +230,6 @@ def footnote(significance: pd.DataFrame) -> list[str]:
         if listed
         else f"{method} None is significant at {LEVEL}."
     ]
-
-
-def _head(condition: str) -> str:
-    return condition if condition == AVERAGE else braces(condition)
 
 
 def _fold_units(scored: set[int], folds: Mapping[int, pd.DataFrame]) -> dict[int, _Fold]:

@@ -11,10 +11,12 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix
 
 from ifmmin.core import scoring
-from ifmmin.core.terms import AVERAGE, CONDITIONS, FULL
+from ifmmin.core.terms import AVERAGE, CONDITIONS, FULL, braces
 
 Runs = Mapping[tuple[str, int, int], pd.DataFrame]
 """(system, fold, seed) to its predictions: condition, label, predicted."""
+SHOWN = (AVERAGE, *CONDITIONS, FULL)
+"""Conditions of the table, in order."""
 
 
 def score(predictions: pd.DataFrame, n_classes: int) -> pd.DataFrame:
@@ -42,6 +44,11 @@ def score(predictions: pd.DataFrame, n_classes: int) -> pd.DataFrame:
     return scores
 
 
+def heading(condition: str) -> str:
+    """Name a condition for readers: average, or its modalities in braces, as in the paper."""
+    return condition if condition == AVERAGE else braces(condition)
+
+
 def table(scores: pd.DataFrame, systems: Sequence[str]) -> pd.DataFrame:
     """Table 1, one row for each system and condition.
 
@@ -56,7 +63,7 @@ def table(scores: pd.DataFrame, systems: Sequence[str]) -> pd.DataFrame:
         and n_folds and n_seeds are 0.
     """
     result = averaged(scores, ["system", "condition"])
-    order = pd.MultiIndex.from_product([systems, (AVERAGE, *CONDITIONS, FULL)], names=["system", "condition"])
+    order = pd.MultiIndex.from_product([systems, SHOWN], names=["system", "condition"])
     complete = result.reindex(order).reset_index()
     return complete.fillna({"n_folds": 0, "n_seeds": 0}).astype({"n_folds": int, "n_seeds": int})
 

@@ -111,7 +111,7 @@ def _system_errors(params: Params, path: Path) -> list[str]:
     errors += [
         f"{path}, key systems: {name!r} is defined in two groups; expected exactly one kind of "
         "pretraining. Remove it from the other."
-        for name in sorted({n for n in names if names.count(n) > 1})
+        for name in _repeated(names)
     ]
     errors += [
         f"{path}, key systems.{kind}: not a kind of pretraining; expected one of "
@@ -124,7 +124,7 @@ def _system_errors(params: Params, path: Path) -> list[str]:
     errors += [
         f"{path}, key comparison: system {name!r} is listed twice; expected it in only one of proposed, "
         "baselines and ablations. Remove it from the other."
-        for name in sorted({n for n in compared if compared.count(n) > 1})
+        for name in _repeated(compared)
     ]
     errors += [
         f"{path}, key comparison: system {name!r} is not defined under systems; {_closest(name, names)}"
@@ -132,6 +132,10 @@ def _system_errors(params: Params, path: Path) -> list[str]:
         if name not in names
     ]
     return errors
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})
 
 
 def read(path: Path, *keys: str, shown: Path | None = None) -> dict[str, Any]:

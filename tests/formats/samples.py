@@ -8,10 +8,10 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from ifmmin.core import configs
+from ifmmin.core import configs, files
 from ifmmin.corpus import features, folds, scalings
 from ifmmin.evaluation import invariants, missing_frames, predictions
-from ifmmin.report import images, pages, printed
+from ifmmin.report import images, printed
 from ifmmin.results import curves, table1, tables
 from ifmmin.training import histories, weights
 
@@ -112,14 +112,14 @@ def write_tables(folder):
     tables.write_scores(folder / "scores.csv", scores())
     tables.write_nested(folder / "table1.json", table1.nested(table()))
     tables.write_table(folder / "table1.csv", table())
-    printed.write_markdown(folder / "table1.md", table(), {}, ["b"], ["A note."])
-    printed.write_latex(folder / "table1.tex", table(), {}, ["b"], ["A note."])
+    files.write_text(folder / "table1.md", printed.markdown(table(), {}, ["b"], ["A note."]))
+    files.write_text(folder / "table1.tex", printed.latex(table(), {}, ["b"], ["A note."]))
     tables.write_confusions(folder / "confusion.csv", table1.confusions(runs(), CLASSES))
     tables.write_recalls(folder / "recalls.csv", table1.recalls(runs(), CLASSES))
     tables.write_significance(folder / "significance.csv", TESTS)
     tables.write_comparison(folder / "comparison.csv", TESTS)
     tables.write_runs(folder / "runs.json", {("x", 1, 0): RUN, ("b", 2, 3): RUN})
-    pages.write(folder / "report.html", "<p>λ</p>")
+    files.write_text(folder / "report.html", "<p>λ</p>")
     curves.write(folder / "curves.csv", HISTORY.drop(columns="chosen"))
 
 
