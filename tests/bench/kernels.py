@@ -1,11 +1,12 @@
-"""What the CPU kernels of text convolution and LSTM save over conv1d and nn.LSTM, in whole trainings.
+"""Measures how much slower full training runs are without the CPU kernels for text convolution and LSTM.
 
     python tests/bench/kernels.py                                # about 10 minutes
     python tests/bench/kernels.py --networks if_mmin mmin --json kernels.json
 
-CPU seconds of one thread at IEMOCAP's sizes (generated corpus), everything else equal. The four combinations
-take turns in one process; each time is the median of --repeats. A whole training run has the preset paper's
-epochs, with validation in each, and precomputes the teacher targets once.
+conv1d and nn.LSTM replace the kernels; everything else is equal. Times are CPU seconds of one thread at
+IEMOCAP's sizes, on random features. The four combinations take turns in one process; each time is the median
+of --repeats. A training run has the epochs of the preset paper, validates after each, and precomputes the
+teacher targets once.
 """
 
 import argparse
@@ -46,8 +47,8 @@ def without(kernels, work):
     return call
 
 
-def whole_training(name, known, bench, repeats):
-    """CPU seconds of a whole training run for each combination."""
+def full_run(name, known, bench, repeats):
+    """CPU seconds of a full training run for each combination."""
     build = train_speed.pretraining if name in ("invariant", "fusion") else train_speed.system
     network, fit = build(name, known, bench.start)
     engine = train_speed.Engine(network, fit, bench, "float32")
@@ -84,7 +85,7 @@ def main():
         corpus = generated.write(Path(folder) / "corpus")
         bench = train_speed.Bench(corpus, args.utterances, Path(folder), device)
         known = train_speed.configs()
-        seconds = {name: whole_training(name, known, bench, args.repeats) for name in args.networks}
+        seconds = {name: full_run(name, known, bench, args.repeats) for name in args.networks}
     for name, totals in seconds.items():
         for combination, total in totals.items():
             ratio = total / totals["both kernels"]
