@@ -276,7 +276,7 @@ def test_a_folder_without_git_is_a_one_line_error(new):
 
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "Expected a git repository, which a downloaded ZIP is not: clone the project" in done.stderr
+    assert "Expected a git repository, which a downloaded ZIP is not. Clone the project" in done.stderr
 
 
 def test_run_works_from_a_subfolder_and_leaves_nothing_there(new):

@@ -202,7 +202,7 @@ def test_the_header_of_a_model_describes_its_corpus(project):
         (["--input", "data/raw/embedded", "--model", "metrics"], "metrics: holds no model;"),
         (
             ["--input", "data/raw/embedded", "--model", "data/encoders/fusion"],
-            "1-0.safetensors: is no model that",
+            "1-0.safetensors: is not a usable model",
         ),
         (
             ["--input", "data/raw/embedded", "--model", "params.yaml"],
