@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 
 import pytest
 import yaml
@@ -64,6 +65,14 @@ def test_the_devcontainer_installs_the_requirements():
     container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text("utf-8"))
 
     assert "pip install --user -r requirements-dev.txt" in container["postCreateCommand"]
+
+
+def test_the_modules_to_mutate_and_their_tests_exist():
+    """A pattern that matches no file is ignored by mutmut."""
+    mutmut = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["mutmut"]
+    paths = [*mutmut["only_mutate"], *mutmut["pytest_add_cli_args_test_selection"]]
+
+    assert [path for path in paths if not (ROOT / path).is_file()] == []
 
 
 @pytest.mark.parametrize(

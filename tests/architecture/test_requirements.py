@@ -21,6 +21,7 @@ TOOLS = {
     "import-linter",
     "pytest-xdist",
     "moto",
+    "mutmut",
     "mypy",
     "pandas-stubs",
     "ruff",

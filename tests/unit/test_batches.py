@@ -9,6 +9,7 @@ import torch
 from scipy import stats
 
 from ifmmin.core.terms import CONDITIONS
+from ifmmin.nn.sequences import MISSING
 from ifmmin.training import batches
 
 
@@ -92,6 +93,34 @@ def test_acoustic_frames_are_scaled_and_others_are_not(fold):
     )
     for m in "vt":
         torch.testing.assert_close(corpus.x[m].frames, torch.from_numpy(fold[1][m]), rtol=0, atol=0)
+
+
+def test_frames_and_labels_are_put_on_the_device(fold):
+    """Starts and lengths stay on the host. The device "meta" exists on every machine."""
+    corpus = batches.corpus(*fold, torch.device("meta"))
+
+    assert {corpus.y.device.type, *(x.frames.device.type for x in corpus.x.values())} == {"meta"}
+    assert {place.device.type for x in corpus.x.values() for place in (x.start, x.lengths)} == {"cpu"}
+
+
+def test_labels_are_int64_whatever_integers_the_index_has(fold):
+    index, *rest = fold
+
+    corpus = batches.corpus(index.astype({"label": np.int32}), *rest, torch.device("cpu"))
+
+    assert corpus.y.dtype == torch.int64
+
+
+def test_a_modality_without_frames_is_marked_missing_with_length_1(fold):
+    """A length of at least 1 is what `Sequences` requires; y lacks v."""
+    index, *rest = fold
+    index["v_offset"], index["v_length"] = [0, 0, 2], [2, 0, 1]
+
+    corpus = batches.corpus(index, *rest, torch.device("cpu"))
+
+    assert corpus.x["v"].start.tolist() == [0, MISSING, 2]
+    assert corpus.x["v"].lengths.tolist() == [2, 1, 1]
+    assert corpus.x["t"].start.tolist() == [0, 2, 3]
 
 
 def test_scaling_does_not_modify_the_features_in_place(fold):

@@ -53,6 +53,10 @@ def test_probabilities_of_large_logits_are_finite_and_sum_to_one():
     np.testing.assert_allclose(p, [[1, 0], [0.5, 0.5]])
 
 
+def test_probabilities_of_float32_logits_are_float64():
+    assert calibration.probabilities(np.zeros((1, 2), np.float32)).dtype == np.float64
+
+
 def test_the_largest_temperature_is_100():
     """All predictions are wrong, so the optimum (equal probabilities) is infinite."""
     assert calibration.temperature([[1, 0], [0, 1]], [1, 0]) == pytest.approx(100)
@@ -69,6 +73,15 @@ def predictions(temperatures):
         columns = {f"logit_{k}": z[:, k] for k in range(z.shape[1])}
         parts.append(pd.DataFrame({"condition": condition, "label": y, **columns}))
     return pd.concat(parts, ignore_index=True)
+
+
+def test_logits_of_a_condition_are_float64_and_labels_int64():
+    table = predictions({"a": 1.0}).astype({"label": np.int8, "logit_0": np.float32, "logit_1": np.float32})
+    table = table.drop(columns=["logit_2", "logit_3"])
+
+    [(condition, (logits, y))] = calibration.by_condition(table).items()
+
+    assert (condition, logits.dtype, y.dtype) == ("a", np.float64, np.int64)
 
 
 def test_each_condition_gets_its_own_temperature_in_input_order():

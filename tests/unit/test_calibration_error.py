@@ -24,6 +24,13 @@ def test_an_edge_belongs_to_the_bin_below_it():
     assert calibration_error.ece(p, y, bins=1) == pytest.approx(abs(0.5 - 0.7))
 
 
+def test_float32_probabilities_are_binned_as_float64():
+    """The float32 nearest to 0.2 is above 3/15: it shares the fourth of 15 bins with 0.25."""
+    p = np.array([[0.2, 0.2, 0.2, 0.2, 0.2], [0.25, 0.25, 0.25, 0.25, 0]], np.float32)
+
+    assert calibration_error.ece(p, [0, 1], bins=15) == pytest.approx(abs((1 - 0.2) + (0 - 0.25)) / 2)
+
+
 def test_ece_before_uses_plain_softmax_and_ece_after_the_temperature():
     y = np.arange(40) % 4
     z = np.random.default_rng(0).normal(0, 3, (40, 4))

@@ -81,8 +81,10 @@ def test_a_fold_of_the_pack_that_differs_from_the_rule_gives_a_warning(index):
 
     plan = splitting.plan(index, folds, [1, 2, 3], IEMOCAP, folds_from="rule")
 
-    assert len(plan.warnings) == 1
-    assert "fold 3" in plan.warnings[0]
+    assert plan.warnings == [
+        "fold 3: the test set in the pack's target files differs from that of the rule. The rule is used; "
+        "to use the target files, set split.folds_from to pack in params.yaml."
+    ]
 
 
 def test_a_pack_that_follows_the_rule_gives_no_warning(index):
@@ -124,18 +126,20 @@ def test_auto_follows_the_pack_for_other_ids(index):
 def test_the_rule_for_other_ids_is_an_error_that_names_the_key(index):
     plan = splitting.plan(index, pack_folds(index, RULE), [1], OTHER, folds_from="rule")
 
-    assert plan.roles == {}
-    assert len(plan.faults) == 1
-    assert "split.folds_from is 'rule'" in plan.faults[0]
-    assert plan.faults[0].endswith("expected 'pack' or 'auto'.")
+    message = (
+        "params.yaml, key split.folds_from is 'rule', but the ids of this pack are not IEMOCAP's; "
+        "expected 'pack' or 'auto'."
+    )
+    assert plan == splitting.Plan({}, [message], [])
 
 
 def test_an_unknown_fold_is_an_error_that_lists_the_existing_folds(index):
-    plan = splitting.plan(index, pack_folds(index, RULE), [1, 5, 11], IEMOCAP, folds_from="auto")
+    plan = splitting.plan(index, pack_folds(index, RULE), [1, 0, 5, 11], IEMOCAP, folds_from="auto")
 
-    assert len(plan.faults) == 2
-    assert all(f"fold {n} does not exist" in f for n, f in zip((5, 11), plan.faults, strict=True))
-    assert all("1, 2, 3, 4" in f for f in plan.faults)
+    assert plan.faults == [
+        f"params.yaml, key folds: fold {n} does not exist; expected folds among 1, 2, 3, 4."
+        for n in (0, 5, 11)
+    ]
 
 
 def test_a_speaker_tested_twice_gets_a_warning_that_names_both_folds(index):
@@ -203,6 +207,13 @@ def test_speakers_in_training_and_test_are_named_in_order():
     assert warnings == [f"fold 1: speaker {name} is in train and in test." for name in names]
 
 
+def test_a_fold_without_training_gives_no_speaker_warning():
+    index = pd.DataFrame({"utterance_id": ["x"], "speaker": ["s"]})
+    roles = pd.DataFrame({"utterance_id": ["x"], "role": ["test"]})
+
+    assert splitting.speaker_warnings({1: roles}, index) == []
+
+
 def test_untested_speakers_are_named_in_order():
     names = [f"s{n}" for n in range(9)]
     index = pd.DataFrame({"utterance_id": names, "speaker": names[::-1]})
@@ -261,8 +272,10 @@ def test_an_empty_role_is_a_single_error_that_names_fold_and_role(index, role):
 
     errors = splitting.faults(1, roles[roles["role"] != role], index, CLASSES)
 
-    assert len(errors) == 1
-    assert f"fold 1: no utterance is in {role}" in errors[0]
+    assert errors == [
+        f"fold 1: no utterance is in {role}; expected at least one. "
+        "Check the target files, or the key folds in params.yaml."
+    ]
 
 
 @pytest.mark.parametrize("role", ["train", "test"])
@@ -288,7 +301,8 @@ def test_errors_of_folds_that_are_not_requested_do_not_count(index):
     folds = folds[~((folds["fold"] == 2) & (folds["role"] == "test"))]
 
     assert splitting.plan(index, folds, [1, 3], OTHER, folds_from="pack").faults == []
-    assert len(splitting.plan(index, folds, [1, 2], OTHER, folds_from="pack").faults) == 1
+    [error] = splitting.plan(index, folds, [1, 2], OTHER, folds_from="pack").faults
+    assert error.startswith("fold 2: no utterance is in test")
 
 
 # Scaling.
@@ -319,6 +333,15 @@ def test_the_scaling_of_a_single_frame_has_std_1():
     mean, std = splitting.fit_scaling(np.array([[9, 9], [3, 4]], np.float32), index, roles)
 
     assert (mean.tolist(), std.tolist()) == ([3, 4], [1, 1])
+
+
+def test_the_scaling_without_training_frames_has_mean_0_and_std_1():
+    """Two training utterances without acoustic features; the frames of the test utterance do not count."""
+    index, roles = utterances([0, 0, 1], ["train", "train", "test"])
+
+    mean, std = splitting.fit_scaling(np.array([[3, 4, 5]], np.float32), index, roles)
+
+    assert (mean.tolist(), std.tolist()) == ([0, 0, 0], [1, 1, 1])
 
 
 def test_scaling_agrees_with_numpy():
