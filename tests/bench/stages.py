@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import project
 
 from bench import generated
 from ifmmin.core import configs
@@ -47,6 +48,7 @@ class Stages:
             *outputs,
         ]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # device and precision are those of this process
+        environment["PYTHONPATH"] = str(project.ROOT)  # works without the package installed, too
         return subprocess.Popen(command, cwd=cwd, env=environment, stderr=subprocess.PIPE, text=True)
 
     def pretrained(self, kind):
