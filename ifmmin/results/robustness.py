@@ -1,16 +1,16 @@
 """Robustness: WA and UA as a function of the missing rate, without retraining. No I/O.
 
-Missing rates and protocols follow later papers: Lian et al., "GCNet", TPAMI 2023 (missing modalities; each
-utterance keeps at least one), and Yuan et al., "TFR-Net", ACM Multimedia 2021 (missing frames).
+Missing rates follow later papers: Lian et al., "GCNet", TPAMI 2023 (missing modalities; each utterance keeps
+at least one), and Yuan et al., "TFR-Net", ACM Multimedia 2021 (missing frames). For missing modalities no
+mask is drawn: the scores are expected values, computed from the predictions of the conditions.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from ifmmin.core.terms import FULL, MODALITIES, logit_columns
+from ifmmin.core.terms import CONDITIONS, FULL, METRICS, MODALITIES, logit_columns
 from ifmmin.results import table1
 from ifmmin.results.table1 import Runs
 from ifmmin.training.calibration import probabilities
@@ -24,24 +24,24 @@ MIXED = "mixed"
 """The condition of utterances that miss different modalities."""
 
 
-def draw_conditions(n: int, rate: float, seed: int) -> NDArray[np.str_]:
-    """Draw the available modalities of n utterances.
+def probabilities_of_conditions(rate: float) -> dict[str, float]:
+    """Probability that an utterance is tested in each condition, at a missing rate.
+
+    One modality, drawn with equal chance, is kept; each of the other two is missing with probability 1.5 x
+    rate, so that a fraction `rate` of all sequences is missing. Above rate 2/3 both are missing.
 
     Args:
-        n: number of utterances.
-        rate: fraction of the 3 n sequences to remove, rounded to whole sequences. Each utterance keeps one
-            randomly drawn modality, so at most two thirds are removed, even at rate 0.7.
-        seed: seed of the draw; the sequences removed at a low rate are also removed at each higher rate.
+        rate: expected fraction of missing sequences, in [0, 1].
 
     Returns:
-        The condition of each utterance, "avt" if no modality is missing.
+        Condition to probability: the six and the full input; they add up to 1.
+
+    Source:
+        Missing rate and the kept modality: Lian et al., "GCNet", TPAMI 2023, who draw masks at random.
     """
-    generator = np.random.default_rng(seed)
-    kept, order = generator.integers(3, size=n), generator.permutation(2 * n)
-    removed = order[: min(round(3 * n * rate), 2 * n)]
-    available = np.ones((n, 3), dtype=bool)
-    available[removed // 2, (kept[removed // 2] + 1 + removed % 2) % 3] = False
-    return np.array(["".join(np.array(MODALITIES)[row]) for row in available])
+    q, n = min(1.5 * rate, 1.0), len(MODALITIES)
+    by_size = {1: q**2 / n, 2: 2 * q * (1 - q) / n, 3: (1 - q) ** 2}
+    return {c: by_size[len(c)] for c in (*CONDITIONS, FULL)}
 
 
 def scores(runs: Runs, missing_frames: MissingFrames, n_classes: int) -> pd.DataFrame:
@@ -59,13 +59,13 @@ def scores(runs: Runs, missing_frames: MissingFrames, n_classes: int) -> pd.Data
     parts: list[pd.DataFrame] = []
     for (system, fold, seed), predictions in runs.items():
         complete = completed(predictions)
+        by_condition = table1.score(complete, n_classes).set_index("condition")
         by_rate = {0.0: complete} | {
             rate: completed(table) for rate, table in missing_frames[system, fold, seed].items()
         }
         for rate, part in by_rate.items():
-            mixed = table1.score(_without_modalities(complete, rate, seed), n_classes)
             rate_scores = [
-                mixed[mixed["condition"] == FULL].assign(missing=MODALITIES_MISSING, condition=MIXED),
+                _expected(by_condition, rate).assign(missing=MODALITIES_MISSING),
                 table1.score(part, n_classes).assign(missing=FRAMES_MISSING),
             ]
             parts += [
@@ -94,13 +94,19 @@ def completed(predictions: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([predictions, full], ignore_index=True)
 
 
-def _without_modalities(predictions: pd.DataFrame, rate: float, seed: int) -> pd.DataFrame:
-    """Select the prediction for the modalities drawn for each utterance, labelled as the full input."""
-    ids = sorted(set(predictions["utterance_id"]))
-    available = dict(zip(ids, draw_conditions(len(ids), rate, seed), strict=True))
-    chosen = predictions["condition"] == predictions["utterance_id"].map(available)
-    part: pd.DataFrame = predictions[chosen].assign(condition=FULL)
-    return part
+def _expected(by_condition: pd.DataFrame, rate: float) -> pd.DataFrame:
+    """Expected WA and UA at a rate of missing modalities: one row, condition "mixed".
+
+    Both are means over utterances (UA: within classes), so their expectation is exact: the scores of the
+    conditions, weighted by the probability of each.
+
+    Args:
+        by_condition: wa and ua of the six conditions and the full input.
+        rate: the missing rate.
+    """
+    weights = pd.Series(probabilities_of_conditions(rate))
+    expected = {metric: weights @ by_condition.loc[weights.index, metric] for metric in METRICS}
+    return pd.DataFrame([{"condition": MIXED, **expected}])
 
 
 def curves(scores: pd.DataFrame) -> pd.DataFrame:
