@@ -32,7 +32,8 @@ def main(argv: Sequence[str]) -> None:
     roles = {fold: folds.read(args.folds / f"{fold}.parquet") for fold in settings["folds"]}
     scores = table1.scores(runs, len(corpus["classes"]))
     table = marks.marked(table1.table(scores, rows), **compared)
-    tests = significance.compared(scores, roles, proposed=compared["proposed"], others=others)
+    against = {"proposed": compared["proposed"], "others": [*others, *references]}
+    tests = significance.compared(scores, roles, **against)
     below = notes.below(table, corpus, run_metadata, tests, compared)
     tables.write_scores(args.scores, scores)
     tables.write_nested(args.json, table1.nested(table))

@@ -1,11 +1,12 @@
 """Paired comparison of two experiments. Tables in, tables out; no I/O.
 
 Both experiments predict the same test utterances, so their differences are paired. Two confidence intervals
-express the uncertainty of a difference. The first resamples the test utterances of each fold and class
-(percentile bootstrap; Efron and Tibshirani, An Introduction to the Bootstrap, 1993). It captures the sampling
-of utterances from the same speakers, treats the trained networks as fixed, and needs one fold. The second is
-the corrected t-test of `significance` over folds. It also captures the variance of training and needs three
-folds.
+express the uncertainty of a difference. The first resamples the test utterances of each fold and class and,
+where a fold has several seeds, its runs (percentile bootstrap; Efron and Tibshirani, An Introduction to the
+Bootstrap, 1993; Owen, The Pigeonhole Bootstrap, Annals of Applied Statistics 1, 2007). It needs one fold and
+captures the sampling of utterances from the same speakers; with one seed, the trained networks are fixed. The
+second is the corrected t-test of `significance` over folds. It captures the variance of training in any case,
+and needs three folds.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from ifmmin.results.table1 import Runs
 
 COLUMNS = [
     *("system", "condition", "metric", "n_folds", "n_seeds", "reference", "other", "difference"),
-    *("low", "high", "ci_low", "ci_high", "p", "p_holm", "note"),
+    *("low", "high", "seed_std", "ci_low", "ci_high", "p", "p_holm", "detectable", "note"),
 ]
 N_RESAMPLES = 2**12
 SHOWN = (AVERAGE, *CONDITIONS)
@@ -39,8 +40,10 @@ def compared(reference: Runs, other: Runs, folds: Mapping[int, pd.DataFrame], n_
 
     Returns:
         system, condition (average, then the six), metric, n_folds, n_seeds, reference and other (means),
-        difference (other minus reference), low and high (95 % over test utterances), ci_low, ci_high, p and
-        p_holm (over folds, missing for fewer than three; Holm over all rows), note (as in significance.csv).
+        difference (other minus reference), low and high (95 % over test utterances and seeds), seed_std (std
+        over seeds of the difference, averaged over the folds that have all seeds; missing for one seed),
+        ci_low, ci_high, p, p_holm and detectable (over folds, missing for fewer than three units; Holm over
+        the average UA of all systems), note (as in significance.csv).
 
     Raises:
         UserError: if the experiments have no run in common, or test utterances or labels differ.
@@ -59,7 +62,8 @@ def compared(reference: Runs, other: Runs, folds: Mapping[int, pd.DataFrame], n_
         pair = {key: (reference[key], other[key]) for key in keys}
         parts.append(_system_rows(pair, folds, n_classes).assign(system=system))
     table = pd.concat(parts, ignore_index=True)
-    return table.assign(p_holm=significance.holm(table["p"]))[COLUMNS]
+    primary = table["p"].where(significance.is_primary(table))
+    return table.assign(p_holm=significance.holm(primary))[COLUMNS]
 
 
 def _check_pair(key: tuple[str, int, int], reference: pd.DataFrame, other: pd.DataFrame) -> None:
@@ -85,23 +89,41 @@ def _system_rows(
     )
     means = table1.table(scores, ["reference", "other"]).set_index(["system", "condition"])
     low, high = resampled(pair, n_classes)
+    spread = _seed_std(scores)
     tests = significance.compared(scores, folds, proposed="other", others=["reference"])
     keys = list(zip(tests["condition"], tests["metric"], strict=True))
     reference, other = ([means.loc[(side, c), m] for c, m in keys] for side in ("reference", "other"))
     indices = tuple(zip(*((SHOWN.index(c), METRICS.index(m)) for c, m in keys), strict=True))
     table = tests.drop(columns="other").assign(
-        reference=reference, other=other, low=low[indices], high=high[indices]
+        reference=reference,
+        other=other,
+        low=low[indices],
+        high=high[indices],
+        seed_std=[spread.loc[c, m] for c, m in keys],
     )
     return table.assign(difference=table["other"] - table["reference"])
+
+
+def _seed_std(scores: pd.DataFrame) -> pd.DataFrame:
+    """Std over seeds (ddof 1) of the difference, averaged over the folds that have all seeds: wa, ua."""
+    sides = [
+        scores[scores["system"] == side].set_index(["condition", "seed", "fold"])[list(METRICS)]
+        for side in ("other", "reference")
+    ]
+    runs = (sides[0] - sides[1]).reset_index()
+    complete = runs.groupby("fold")["seed"].transform("nunique") == runs["seed"].nunique()
+    by_seed = runs[complete].groupby(["condition", "seed"])[list(METRICS)].mean()
+    return by_seed.groupby(level="condition").std(ddof=1).reindex(runs["condition"].unique())
 
 
 def resampled(
     pair: Mapping[tuple[str, int, int], tuple[pd.DataFrame, pd.DataFrame]], n_classes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Percentile bootstrap over test utterances of the difference between two experiments.
+    """Percentile bootstrap, over test utterances and seeds, of the difference between two experiments.
 
-    All conditions and seeds, and all folds with the same test utterances, share one resample. Each class of
-    a fold keeps its number of utterances, and folds are averaged.
+    All conditions and seeds, and all folds with the same test utterances, share one resample of utterances.
+    Each class of a fold keeps its number of utterances, and folds are averaged. The seeds of each fold are
+    resampled independently; with n seeds this understates their variance by a factor of (n - 1) / n.
 
     Args:
         pair: (system, fold, seed) of one system to its predictions in the reference and the other experiment.
@@ -116,29 +138,38 @@ def resampled(
     replicates = np.zeros((N_RESAMPLES, len(SHOWN), len(METRICS)))
     for fold in folds:
         gains, ids, labels = _gains([tables for (_, run_fold, _), tables in pair.items() if run_fold == fold])
+        shares = _shares(len(gains), generator)
         for label in np.unique(labels):
-            gain, key = gains[labels == label], tuple(ids[labels == label])
+            gain, key = gains[:, labels == label], tuple(ids[labels == label])
+            n = gain.shape[1]
             if key not in resamples:
-                resamples[key] = generator.multinomial(
-                    len(gain), np.full(len(gain), 1 / len(gain)), size=N_RESAMPLES
-                )
-            total = resamples[key] @ gain
+                resamples[key] = generator.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES)
+            total = sum(
+                share[:, None] * (resamples[key] @ run) for share, run in zip(shares.T, gain, strict=True)
+            )
             replicates[..., METRICS.index("wa")] += total / len(labels)
-            replicates[..., METRICS.index("ua")] += total / len(gain) / n_classes
+            replicates[..., METRICS.index("ua")] += total / n / n_classes
     low, high = np.percentile(replicates / len(folds), [2.5, 97.5], axis=0)
     return low, high
+
+
+def _shares(n_seeds: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """Weight of each seed in each resample, [N_RESAMPLES, n_seeds]; 1 for a single seed."""
+    if n_seeds == 1:
+        return np.ones((N_RESAMPLES, 1))
+    return generator.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=N_RESAMPLES) / n_seeds
 
 
 def _gains(
     seeds: list[tuple[pd.DataFrame, pd.DataFrame]],
 ) -> tuple[NDArray[np.float64], NDArray[np.str_], NDArray[np.int64]]:
-    """Gain of each test utterance of a fold in [-1, 1], mean over seeds: [utterances, 7], ids and labels."""
+    """Gain of each test utterance of a fold in [-1, 1]: [seeds, utterances, 7], ids and labels."""
     correct = [[_correct(table) for table in tables] for tables in seeds]
-    gains = np.mean([(after - before).to_numpy() for before, after in correct], axis=0)
+    gains = np.stack([(after - before).to_numpy() for before, after in correct])
     ids, labels = (
         correct[0][0].index.get_level_values(level).to_numpy() for level in ("utterance_id", "label")
     )
-    return np.column_stack([gains.mean(axis=1), gains]), ids, labels
+    return np.concatenate([gains.mean(axis=2, keepdims=True), gains], axis=2), ids, labels
 
 
 def _correct(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -2,12 +2,14 @@
 
     ablations/<reference>..<other>.md    the printed comparison
     ablations/<reference>..<other>.csv   system, condition, metric, n_folds, n_seeds, reference, other,
-                                         difference, low, high, ci_low, ci_high, p, p_holm, note: every system
+                                         difference, low, high, seed_std, ci_low, ci_high, p, p_holm,
+                                         detectable, note: every system
 
 Outside git and DVC. Written by compare.
 """
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,13 +45,11 @@ def text(table: pd.DataFrame, reference: str, other: str, changed: Mapping[str, 
             _grid(table[table["system"].isin(different)]),
             "",
             f"Folds: {n_folds}, seeds: {n_seeds}. Difference: {other} minus {reference},",
-            "[95 % interval] over test utterances, trained networks fixed (bootstrap within fold and class).",
+            _about_intervals(n_seeds),
             _about_folds(table, different),
         ]
     if same:
-        lines.append(
-            f"No difference on any utterance in the six conditions, seeds averaged: {', '.join(same)}."
-        )
+        lines.append(f"No difference on any utterance in the six conditions: {', '.join(same)}.")
     return "\n".join(lines) + "\n"
 
 
@@ -77,9 +77,21 @@ def _grid(table: pd.DataFrame) -> str:
 
 def _cells(row: Mapping[Any, Any]) -> Sequence[str]:
     mark = "*" if row["p_holm"] < LEVEL else ""
+    spread = "" if math.isnan(row["seed_std"]) else f" ± {row['seed_std']:.4f}"
     return (
         f"{row['other']:.4f}",
-        f"{row['difference']:+.4f}{mark} [{row['low']:+.4f}, {row['high']:+.4f}]",
+        f"{row['difference']:+.4f}{mark} [{row['low']:+.4f}, {row['high']:+.4f}]{spread}",
+    )
+
+
+def _about_intervals(n_seeds: int) -> str:
+    if n_seeds == 1:
+        return (
+            "[95 % interval] over test utterances, trained networks fixed (bootstrap within fold and class)."
+        )
+    return (
+        "[95 % interval] over test utterances and seeds (bootstrap within fold and class); "
+        "± standard deviation over seeds."
     )
 
 
@@ -88,5 +100,8 @@ def _about_folds(table: pd.DataFrame, systems: Sequence[str]) -> str:
     if tested.empty:
         return f"No test over folds: {table.loc[table['system'].isin(systems), 'note'].iloc[0]}."
     n_significant = int((tested["p_holm"] < LEVEL).sum())
-    test = f"Holm-corrected p < {LEVEL} (corrected resampled t-test)"
-    return f"* also significant over folds, {test}: {n_significant} of {len(tested)}."
+    n_primary = int(tested["p_holm"].count())
+    return (
+        "* average UA differs significantly over folds too, corrected resampled t-test, "
+        f"Holm-corrected p < {LEVEL}: {n_significant} of {n_primary}."
+    )

@@ -1,11 +1,13 @@
 """Statistical significance of differences in Table 1. Tables in, tables out; no I/O.
 
 The runs of two systems are not independent samples. Seeds share a fold, so their differences are averaged,
-which gives one value for each fold. Folds with the same test utterances (two in IEMOCAP's published pack) are
-averaged too. Each remaining value, a unit, belongs to one set of test utterances (on IEMOCAP, a speaker).
-Units share training data; the test of Nadeau and Bengio corrects their variance for it. The correction is an
-approximation, since no unbiased estimator of this variance exists (Bengio and Grandvalet, JMLR 5, 2004). As a
-check with fewer assumptions, a permutation test over units is reported as well.
+which gives one value for each fold. Folds that train on the same utterances (on IEMOCAP: the two folds of a
+session) or test on the same ones are averaged too. Each remaining value is a unit. Units share part of their
+training data; the test of Nadeau and Bengio corrects their variance for it. The correction is an
+approximation, since no unbiased estimator of this variance exists (Bengio and Grandvalet, JMLR 5, 2004).
+
+One family of tests is primary: the average UA of the proposed system against each other system. Holm's
+correction is within this family. All other tests are exploratory and uncorrected.
 
 Source: Nadeau and Bengio, Inference for the Generalization Error, Machine Learning 52, 2003 (corrected
 resampled t-test); Bouckaert and Frank, PAKDD 2004 (on the folds of cross-validation); Holm, Scandinavian
@@ -14,6 +16,7 @@ Journal of Statistics 6, 1979. The paper reports no test.
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import product
 from typing import NamedTuple
 
@@ -21,27 +24,26 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.sparse.csgraph import connected_components
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
 
 from ifmmin.core.terms import AVERAGE, CONDITIONS, METRICS
-from ifmmin.results.table1 import counted, heading
+from ifmmin.results.table1 import counted
 
 COLUMNS = [
     *("other", "condition", "metric", "n_folds", "n_seeds", "difference", "ci_low", "ci_high"),
-    *("p", "p_holm", "effect_size", "note"),
+    *("p", "p_holm", "detectable", "effect_size", "note"),
 ]
+PRIMARY = (AVERAGE, "ua")
+"""Condition and metric of the primary tests."""
 MIN_UNITS = 3
 """Minimum number of units: with two (one degree of freedom) the interval spans 25 standard errors."""
 
-LEVEL = 0.05
-FLIPS = 2**14
-"""Sign flips of the permutation test: all combinations up to 14 units, this many random ones beyond."""
+LEVEL, POWER = 0.05, 0.8
 
 ROUNDING = 1e-12
 """Differences with a std up to this value count as equal."""
-
-LISTED = 6
-"""Maximum number of differences that the footnote lists; it counts them if there are more."""
 
 
 class Tested(NamedTuple):
@@ -51,7 +53,9 @@ class Tested(NamedTuple):
         difference: mean over the units, in [-1, 1].
         ci_low: lower end of its 95 % confidence interval.
         ci_high: upper end.
-        p: two-sided p value.
+        p: two-sided p value, uncorrected for multiple tests.
+        detectable: the smallest true difference that the test detects at LEVEL with probability POWER, if
+            the std of the differences is the observed one.
         effect_size: Cohen's d_z, the mean of the differences divided by their std (ddof 1).
     """
 
@@ -59,18 +63,19 @@ class Tested(NamedTuple):
     ci_low: float
     ci_high: float
     p: float
+    detectable: float
     effect_size: float
 
 
-UNTESTED = Tested(math.nan, math.nan, math.nan, math.nan, math.nan)
+UNTESTED = Tested(*(math.nan,) * len(Tested._fields))
 
 
 class _Fold(NamedTuple):
     """A fold's unit.
 
     Attributes:
-        unit: the first fold with the same test utterances.
-        ratio: number of test utterances divided by number of training utterances.
+        unit: number of the unit.
+        ratio: test utterances of all folds of the unit, divided by its training utterances.
     """
 
     unit: int
@@ -92,10 +97,10 @@ def compared(
 
     Returns:
         other, condition, metric, n_folds, n_seeds (of the compared runs), difference (proposed minus other),
-        ci_low, ci_high (95 %), p, p_holm (over all rows with a p), effect_size (d_z), note. There is one row
-        for each other system, condition (average, then the six) and metric. With fewer than three units all
-        values are missing; if all units are equal, only the difference is present. The note gives the reason,
-        or the p value of the permutation test.
+        ci_low, ci_high (95 %), p, p_holm (primary rows only), detectable, effect_size (d_z), note. There is
+        one row for each other system, condition (average, then the six) and metric. With fewer than three
+        units all values are missing; if all units are equal, only the difference is present. The note gives
+        the reason and other limitations.
 
     Raises:
         ValueError: if a scored fold has no roles, no training utterances or no test utterances.
@@ -113,7 +118,13 @@ def compared(
             row = _row(runs[metric].dropna(), fold_units, absent)
             rows.append({"other": other, "condition": condition, "metric": metric, **row})
     table = pd.DataFrame(rows, columns=[name for name in COLUMNS if name != "p_holm"])
-    return table.assign(p_holm=holm(table["p"]))[COLUMNS]
+    return table.assign(p_holm=holm(table["p"].where(is_primary(table))))[COLUMNS]
+
+
+def is_primary(table: pd.DataFrame) -> pd.Series:
+    """Whether each row of a table with condition and metric is a primary test: bool."""
+    condition, metric = PRIMARY
+    return (table["condition"] == condition) & (table["metric"] == metric)
 
 
 def corrected_t_test(differences: NDArray[np.float64], ratio: float) -> Tested:
@@ -140,7 +151,13 @@ def corrected_t_test(differences: NDArray[np.float64], ratio: float) -> Tested:
     error = std * math.sqrt(1 / k + ratio)
     low, high = stats.t.interval(1 - LEVEL, k - 1, loc=mean, scale=error)
     p = 2 * float(stats.t.sf(abs(mean) / error, k - 1))
-    return Tested(mean, float(low), float(high), p, mean / std)
+    return Tested(mean, float(low), float(high), p, _detectable_t(k) * error, mean / std)
+
+
+@cache
+def _detectable_t(k: int) -> float:
+    """Difference, in standard errors, that a t-test of k units detects at LEVEL with probability POWER."""
+    return float(TTestPower().solve_power(nobs=k, alpha=LEVEL, power=POWER)) * math.sqrt(k)
 
 
 def with_intervals(
@@ -174,69 +191,46 @@ def with_intervals(
     return result
 
 
-def sign_flip_p(differences: NDArray[np.float64]) -> float:
-    """Permutation test: how often do differences of random sign have a mean at least as far from 0?
-
-    Under the null hypothesis that the two systems are equal, both signs of a unit's difference are equally
-    likely. The test enumerates all signs for up to 14 units and draws 16,384 with a fixed seed for more.
-
-    Args:
-        differences: [k] float64, one for each unit, k at least 2.
-
-    Returns:
-        The two-sided p value, at least 2 / 2^k.
-    """
-    test = stats.permutation_test(
-        (differences,), np.mean, permutation_type="samples", n_resamples=FLIPS, rng=np.random.default_rng(0)
-    )
-    return float(test.pvalue)
-
-
 def footnote(significance: pd.DataFrame) -> list[str]:
-    """Describe below Table 1 the test and the significant differences.
+    """Describe below Table 1 the primary tests and their results.
 
     Args:
         significance: result of `compared`.
 
     Returns:
-        One sentence or two as one note; empty if nothing is compared.
+        One note; empty if nothing is compared.
     """
-    tested = significance[significance["p"].notna()]
+    primary = significance[is_primary(significance)]
+    tested = primary[primary["p"].notna()]
     if significance.empty:
         return []
     if tested.empty:
-        with_runs = significance[significance["n_folds"] > 0]
-        reasons = (significance if with_runs.empty else with_runs)["note"].unique().tolist()
+        with_runs = primary[primary["n_folds"] > 0]
+        reasons = (primary if with_runs.empty else with_runs)["note"].unique().tolist()
         reason = reasons[0] if len(reasons) == 1 else "see the notes in significance.csv"
         return [f"No difference is tested for significance: {reason}."]
-    n_untested = len(significance) - len(tested)
+    n_untested = len(primary) - len(tested)
     untested = f" ({n_untested} more could not be tested)" if n_untested else ""
-    method = (
-        "Differences between the proposed system and the others: corrected resampled t-test (Nadeau and "
-        f"Bengio, 2003) on folds, seeds averaged, Holm-corrected p over {len(tested)} comparisons{untested}."
+    results = ", ".join(
+        f"{row.other} {row.difference:+.4f} (p = {row.p_holm:.3f}, detectable {row.detectable:.4f})"
+        for row in tested.itertuples()
     )
-    significant = tested[tested["p_holm"] < LEVEL]
-    if len(significant) > LISTED:
-        above = int((significant["difference"] > 0).sum())
-        return [f"{method} {len(significant)} are significant at {LEVEL}, {above} of them in its favour."]
-    listed = ", ".join(
-        f"{other} {heading(condition)} {metric.upper()} {difference:+.4f}"
-        for other, condition, metric, difference in zip(
-            *(significant[column] for column in ("other", "condition", "metric", "difference")), strict=True
-        )
-    )
+    n_significant = int((tested["p_holm"] < LEVEL).sum())
     return [
-        f"{method} Significant at {LEVEL}: {listed}."
-        if listed
-        else f"{method} None is significant at {LEVEL}."
+        "Average UA of the proposed system minus that of each other system, corrected resampled t-test "
+        f"(Nadeau and Bengio, 2003), Holm-corrected p, difference detectable with power {POWER}: {results}"
+        f"{untested}. {n_significant or 'None'} of {len(tested)} significant at {LEVEL}. All other tests in "
+        "significance.csv are exploratory and uncorrected."
     ]
 
 
 def _fold_units(scored: set[int], folds: Mapping[int, pd.DataFrame]) -> dict[int, _Fold]:
-    """Compute the unit and the ratio of test to training utterances of each scored fold."""
-    first: dict[frozenset[str], int] = {}
-    fold_units = {}
-    for fold in sorted(scored):
+    """Compute the unit of each scored fold.
+
+    Folds belong to one unit if they have the same training or the same test utterances.
+    """
+    numbers, sets = sorted(scored), []
+    for fold in numbers:
         if fold not in folds:
             raise ValueError(f"fold {fold} has scores but no roles; expected roles for every scored fold.")
         roles = folds[fold]
@@ -246,8 +240,14 @@ def _fold_units(scored: set[int], folds: Mapping[int, pd.DataFrame]) -> dict[int
                 f"fold {fold} has {len(train)} training and {len(test)} test utterances; "
                 "expected at least one of each."
             )
-        fold_units[fold] = _Fold(first.setdefault(test, fold), len(test) / len(train))
-    return fold_units
+        sets.append((train, test))
+    shared = [[train == x or test == y for x, y in sets] for train, test in sets]
+    units = connected_components(np.array(shared, ndmin=2))[1].tolist() if sets else []
+    ratios = {}
+    for unit in set(units):
+        trains, tests = zip(*(pair for pair, u in zip(sets, units, strict=True) if u == unit), strict=True)
+        ratios[unit] = len(frozenset().union(*tests)) / float(np.mean([len(train) for train in trains]))
+    return {fold: _Fold(unit, ratios[unit]) for fold, unit in zip(numbers, units, strict=True)}
 
 
 def _differences(scores: pd.DataFrame, proposed: str, other: str) -> pd.DataFrame:
@@ -260,15 +260,16 @@ def _differences(scores: pd.DataFrame, proposed: str, other: str) -> pd.DataFram
 
 
 def _units(runs: pd.Series, fold_units: Mapping[int, _Fold]) -> NDArray[np.float64]:
-    """Average over seeds, then over folds that test the same utterances."""
+    """Average over seeds, then over the folds of a unit."""
     by_fold = runs.groupby(level="fold").mean()
     by_unit = by_fold.groupby([fold_units[fold].unit for fold in by_fold.index])
     return by_unit.mean().to_numpy(np.float64)
 
 
 def _tested(runs: pd.Series, fold_units: Mapping[int, _Fold]) -> Tested:
-    ratios = [fold_units[fold].ratio for fold in runs.index.get_level_values("fold").unique()]
-    return corrected_t_test(_units(runs, fold_units), float(np.mean(ratios))) if ratios else UNTESTED
+    ratios = {fold_units[fold] for fold in runs.index.get_level_values("fold")}
+    ratio = float(np.mean(sorted(unit.ratio for unit in ratios))) if ratios else 0.0
+    return corrected_t_test(_units(runs, fold_units), ratio)
 
 
 def _row(runs: pd.Series, fold_units: Mapping[int, _Fold], absent: Sequence[str]) -> dict[str, object]:
@@ -281,36 +282,35 @@ def _row(runs: pd.Series, fold_units: Mapping[int, _Fold], absent: Sequence[str]
         note = "the two systems have no run in common"
     else:
         remarks = _remarks(runs, fold_units, n_folds, n_seeds)
-        note = "; ".join([_outcome(units, test, n_folds, n_seeds), *remarks])
+        note = "; ".join([*_untestable(units, test, n_folds, n_seeds), *remarks])
     return {"n_folds": n_folds, "n_seeds": n_seeds, **test._asdict(), "note": note}
 
 
-def _outcome(units: NDArray[np.float64], test: Tested, n_folds: int, n_seeds: int) -> str:
-    """Give the reason why there is no test, or else the result of the permutation test on the same units."""
+def _untestable(units: NDArray[np.float64], test: Tested, n_folds: int, n_seeds: int) -> list[str]:
+    """Give the reason if there is no test."""
     if len(units) < MIN_UNITS:
-        return (
+        return [
             f"{counted(n_folds, 'fold')}, {counted(n_seeds, 'seed')}: too few for a test; "
-            f"expected at least {MIN_UNITS} folds with different test utterances"
-        )
+            f"expected folds with at least {MIN_UNITS} different training sets"
+        ]
     if math.isnan(test.p):
-        return f"the same difference in all {len(units)} folds: no variance to test against"
-    kind = "exact" if 2 ** len(units) <= FLIPS else f"{FLIPS} random flips"
-    return f"sign-flip test over {len(units)} test sets ({kind}): p = {sign_flip_p(units):.4f}"
+        return [f"the same difference in all {len(units)} units: no variance to test against"]
+    return []
 
 
 def _remarks(runs: pd.Series, fold_units: Mapping[int, _Fold], n_folds: int, n_seeds: int) -> list[str]:
     """List limitations of the compared runs."""
-    sharing: dict[int, list[int]] = {}
+    members: dict[int, list[int]] = {}
     for fold in runs.index.get_level_values("fold").unique():
-        sharing.setdefault(fold_units[fold].unit, []).append(fold)
+        members.setdefault(fold_units[fold].unit, []).append(fold)
     remarks = [
-        f"folds {' and '.join(map(str, group))} test the same utterances and count once"
-        for group in sharing.values()
+        f"folds {' and '.join(map(str, group))} share their training or test utterances and count once"
+        for group in members.values()
         if len(group) > 1
     ]
     if len(runs) < n_folds * n_seeds:
         remarks.append(f"both systems have {len(runs)} of {n_folds * n_seeds} runs")
-    if n_seeds == 1 and len(sharing) >= MIN_UNITS:
+    if n_seeds == 1 and len(members) >= MIN_UNITS:
         remarks.append("one seed: the std over seeds is unknown")
     return remarks
 

@@ -52,7 +52,7 @@ COLUMNS = {
     "recalls": ["system", "condition", "class", "recall"],
     "significance": [
         *("other", "condition", "metric", "n_folds", "n_seeds", "difference", "ci_low", "ci_high"),
-        *("p", "p_holm", "effect_size", "note"),
+        *("p", "p_holm", "detectable", "effect_size", "note"),
     ],
     "comparison": ["system", "condition", "metric", "ours", "paper", "difference", "note"],
 }

@@ -6,7 +6,7 @@ import pandas as pd
 from ifmmin.results import experiment_files
 
 
-def table(p_holm=0.01, note=""):
+def table(p_holm=0.01, note="", seed_std=0.02):
     """System x differs by 0.1 in WA and by 0 in UA; system y does not differ."""
     rows = [
         {
@@ -20,6 +20,7 @@ def table(p_holm=0.01, note=""):
             "difference": difference,
             "low": difference / 2,
             "high": 1.5 * difference,
+            "seed_std": seed_std,
             "p": p_holm / 2,
             "p_holm": p_holm,
             "note": note,
@@ -39,13 +40,21 @@ def test_systems_that_differ_have_rows_and_the_others_are_listed():
         [" x      ", " average   "],
         [" x      ", " {a,v}     "],
     ]
-    assert "+0.1000* [+0.0500, +0.1500]" in "\n".join(lines)
+    assert "+0.1000* [+0.0500, +0.1500] ± 0.0200" in "\n".join(lines)
     assert "Folds: 4, seeds: 2." in "\n".join(lines)
     assert (
-        "* also significant over folds, Holm-corrected p < 0.05 (corrected resampled t-test): 4 of 4."
-        in lines
+        "* average UA differs significantly over folds too, corrected resampled t-test, "
+        "Holm-corrected p < 0.05: 4 of 4." in lines
     )
-    assert lines[-1].endswith("seeds averaged: y.")
+    assert "± standard deviation over seeds." in lines[-3]
+    assert lines[-1].endswith("in the six conditions: y.")
+
+
+def test_one_seed_has_fixed_networks_and_no_std():
+    text = experiment_files.text(table(seed_std=np.nan).assign(n_seeds=1), "a", "b", {})
+
+    assert "trained networks fixed" in text
+    assert "±" not in text
 
 
 def test_stars_mark_significance_and_a_missing_test_has_a_reason():

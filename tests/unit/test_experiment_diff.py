@@ -25,7 +25,11 @@ def predictions(labels, right, name="u"):
 
 def roles(fold, n_train=6):
     """A test utterance unique to the fold, a validation utterance and n_train training utterances."""
-    rows = [(f"fold {fold}", "test"), ("v", "validation"), *((f"t{n}", "train") for n in range(n_train))]
+    rows = [
+        (f"fold {fold}", "test"),
+        ("v", "validation"),
+        *((f"{fold} t{n}", "train") for n in range(n_train)),
+    ]
     return pd.DataFrame(rows, columns=["utterance_id", "role"])
 
 
@@ -104,6 +108,38 @@ def test_the_interval_shrinks_with_the_root_of_the_number_of_folds():
     assert (nine[1] - nine[0])[1, 0] == pytest.approx((single[1] - single[0])[1, 0] / 3, rel=0.25)
 
 
+def test_the_interval_covers_the_spread_over_seeds():
+    """Two networks that gain 1 and 0 everywhere: a resample of two seeds has mean gain 0, 1/2 or 1."""
+    before = predictions([0] * 5, [0] * 5)
+    pair = {("x", 1, seed): (before, predictions([0] * 5, [seed] * 5)) for seed in (0, 1)}
+
+    low, high = experiment_diff.resampled(pair, 1)
+    table = experiment_diff.compared(
+        *({key: t[i] for key, t in pair.items()} for i in (0, 1)), {1: roles(1)}, 1
+    )
+
+    np.testing.assert_allclose(low, 0, atol=1e-15)
+    np.testing.assert_allclose(high, 1)
+    np.testing.assert_allclose(table["seed_std"], math.sqrt(0.5))
+
+
+def test_only_folds_with_all_seeds_have_a_std_over_seeds():
+    """Fold 2 has one seed and another difference, which is no spread over seeds."""
+    nothing, all_ = predictions([0] * 4, [0] * 4), predictions([0] * 4, [1] * 4)
+    before = {("x", 1, 0): nothing, ("x", 1, 1): nothing, ("x", 2, 0): nothing}
+    after = before | {("x", 2, 0): all_}
+
+    table = experiment_diff.compared(before, after, {1: roles(1), 2: roles(2)}, 1)
+
+    assert set(table["seed_std"]) == {0.0}
+
+
+def test_one_seed_has_no_std_over_seeds():
+    run = {("x", 1, 0): predictions([0, 1], [1, 0])}
+
+    assert experiment_diff.compared(run, run, {1: roles(1)}, 2)["seed_std"].isna().all()
+
+
 def test_folds_with_the_same_test_utterances_count_once():
     draw = np.random.default_rng(4)
     tables = tuple(predictions([0, 1] * 50, draw.random(100) < 0.5) for _ in range(2))
@@ -121,12 +157,16 @@ def test_the_significance_test_over_folds_is_that_of_table_1():
     before = {("x", fold, 0): predictions([0] * 10, [0] * 10) for fold in gained}
     after = {("x", fold, 0): predictions([0] * 10, [1] * n + [0] * (10 - n)) for fold, n in gained.items()}
 
-    row = line(experiment_diff.compared(before, after, {fold: roles(fold) for fold in gained}, 2))
+    table = experiment_diff.compared(before, after, {fold: roles(fold) for fold in gained}, 2)
 
+    row = line(table)
     half = 4.302653 * 0.1 * math.sqrt(1 / 3 + 1 / 6)
     assert [row["ci_low"], row["ci_high"]] == pytest.approx([0.2 - half, 0.2 + half], abs=1e-6)
     assert row["n_folds"] == 3
-    assert row["p_holm"] >= row["p"] > 0
+    assert row["p"] > 0
+    assert math.isnan(row["p_holm"])
+    primary = line(table, condition="average", metric="ua")
+    assert primary["p_holm"] == primary["p"]
 
 
 def test_equal_predictions_have_zero_difference_and_interval():
