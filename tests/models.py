@@ -22,6 +22,7 @@ STARTS = {
     "if_mmin_no_cascade": (INVARIANT, {key: x for key, x in IF_MMIN.items() if key != "cascade"}),
     "mmin": (FUSED, MMIN | {"cycle_weight": 2.0}),
     "mmin_no_cycle": (FUSED, MMIN),
+    "late_fusion_dropout": (FUSED, HEAD),
     "mctn": (SCRATCH, {"hidden": 6, "steps": 3, "translation_weight": 0.3, **HEAD}),
     "late_fusion_floor": (SCRATCH, FUSION),
     "late_fusion_per_condition": (SCRATCH, FUSION),

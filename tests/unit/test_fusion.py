@@ -9,7 +9,7 @@ from ifmmin.core.terms import CONDITIONS, availability
 from ifmmin.nn.protocol import Batch
 from ifmmin.nn.sequences import Sequences, from_padded
 from ifmmin.pretraining import fusion as pretraining
-from ifmmin.systems import late_fusion_floor, late_fusion_per_condition
+from ifmmin.systems import late_fusion_dropout, late_fusion_floor, late_fusion_per_condition
 
 FUSION = {
     **{name: x for name, x in ENCODERS.items() if "invariance" not in name},
@@ -207,3 +207,31 @@ def test_pretraining_on_full_modalities_trains_the_network_of_the_floor(draw_x):
     assert torch.equal(network.training_losses(batch(x, 8))["L"], floor.training_losses(batch(x, 8))["L"])
     assert network.encoders.invariance is None
     assert network.encoders.settings["invariance_depth"] == 0
+
+
+# Modality dropout.
+
+
+@pytest.fixture
+def dropout(new_encoders):
+    torch.manual_seed(0)
+    return late_fusion_dropout.build(
+        encoders=new_encoders(invariance_depth=0), n_classes=4, classifier=[7], dropout=0.5
+    )
+
+
+def test_modality_dropout_trains_under_the_drawn_masks(dropout, draw_x):
+    """Each utterance is classified as it is predicted in its own condition; other shapes round: 1e-6."""
+    x, masks = draw_x(6), torch.tensor([availability(c) for c in CONDITIONS])
+
+    L = dropout.eval().training_losses(batch(x, 6, masks))["L"]
+
+    own = torch.stack([logits(dropout, x, c)[i] for i, c in enumerate(CONDITIONS)])
+    expected = torch.nn.functional.cross_entropy(own, torch.arange(6) % 4)
+    torch.testing.assert_close(L, expected, rtol=0, atol=1e-6)
+
+
+def test_all_six_conditions_select_the_epoch_of_modality_dropout(dropout):
+    [group] = dropout.checkpoint_groups().values()
+
+    assert group.conditions == CONDITIONS
