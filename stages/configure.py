@@ -60,9 +60,10 @@ def resolved(settings: Mapping[str, Any], where: object) -> Iterator[tuple[str, 
         (f"pretrainings.{kind}", load("pretraining", kind), entry_, "pretrain")
         for kind, entry_ in settings["pretrainings"].items()
     ]
-    for key, module, entry_, group in entries:
+    for key, module, own, group in entries:
+        followed = settings["pretrainings"].get(getattr(module, "FOLLOWS", None), {})
         config = params.resolve(
-            entry_,
+            {name: x for name, x in followed.items() if name in (*accepts(module), *settings[group])} | own,
             accepts=accepts(module),
             shared={key: settings[key] for key in SHARED},
             model=settings["model"],

@@ -206,6 +206,9 @@ SYSTEM = {
     "residual_output": False,
     "transition": False,
     "distance": "rmse",
+    "invariant_input": "own",
+    "inv_modalities": "all",
+    "inv_text_dropout": True,
     "classifier": [7, 6],
     "dropout": 0.5,
 }

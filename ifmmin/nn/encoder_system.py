@@ -4,15 +4,15 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 
+from ifmmin.core.terms import MODALITIES
 from ifmmin.nn.encoders import Encoders, assembled
-from ifmmin.nn.protocol import Prediction
+from ifmmin.nn.protocol import PRESENT, Prediction, SystemDefaults, presence
 from ifmmin.nn.sequences import Sequences
 
 
-class EncoderSystem(nn.Module):
+class EncoderSystem(SystemDefaults, nn.Module):
     """Part of a System (nn/protocol.py); a subclass defines `predict_from`, losses and networks."""
 
-    smallest_batch = 1
     encoders: Encoders
 
     def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
@@ -31,3 +31,20 @@ class EncoderSystem(nn.Module):
     def monitored(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Monitored features: name to h^m or, with Enc', H^m (B, hidden)."""
         return self.encoders.monitored(encoded)
+
+
+class InvariantSystem(EncoderSystem):
+    """Part of a system whose encoders include Enc'."""
+
+    def encode(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
+        """Encode all modalities: modality to (B, hidden), and PRESENT."""
+        return {**super().encode(x), PRESENT: presence(x)}
+
+    def features(self, encoded: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return h^m and H^m of the full input: modality to (B, hidden)."""
+        h_m = {m: encoded[m] for m in MODALITIES}
+        return h_m, self.encoders.invariant(h_m)
+
+    def monitored(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Monitored features: name to h^m and H^m (B, hidden)."""
+        return super().monitored({m: encoded[m] for m in MODALITIES})

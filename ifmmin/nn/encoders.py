@@ -37,8 +37,9 @@ class LSTMMaxPool(nn.Module):
             return recurrence.maxima(x, self.lstm)
         return _grouped(x, lambda group: _maximum(self.lstm(group.padded())[0], group.lengths))
 
-    def head(self, pooled: Tensor) -> Tensor:
+    def head(self, pooled: Tensor, *, dropout: bool = True) -> Tensor:
         """Return the pooled state unchanged: it is h^m."""
+        del dropout
         return pooled
 
 
@@ -85,9 +86,9 @@ class TextCNN(nn.Module):
             maxima.append(_maximum(responses, (x.lengths - k + 1).clamp_min(1)))
         return torch.cat(maxima, dim=1)
 
-    def head(self, pooled: Tensor) -> Tensor:
-        """Map the pooled responses to h^t (B, hidden), non-negative."""
-        h: Tensor = self.projection(self.dropout(pooled)).relu()
+    def head(self, pooled: Tensor, *, dropout: bool = True) -> Tensor:
+        """Map the pooled responses to h^t (B, hidden), non-negative, in training with or without dropout."""
+        h: Tensor = self.projection(self.dropout(pooled) if dropout else pooled).relu()
         return h
 
 
@@ -236,19 +237,25 @@ class Encoders(nn.Module):
                 m: x[m].placeholder_lengths(steps) for m, steps in self.missing_steps.items() if m in x
             }
             return {m: self._encoder(m).head(self._encoder(m).pool(sequences[m])) for m in self.sizes}
+        return self.heads(self.pool(x, available))
+
+    def pool(self, x: Mapping[str, Sequences], available: Tensor) -> dict[str, Tensor]:
+        """The first part of `encode`, before dropout: modality to (B, units)."""
         return {
-            m: self._encode_available(m, x[m], available[:, i] & x[m].present)
-            for i, m in enumerate(MODALITIES)
+            m: self._pool_available(m, x[m], available[:, i] & x[m].present) for i, m in enumerate(MODALITIES)
         }
 
-    def _encode_available(self, m: str, x: Sequences, available: Tensor) -> Tensor:
-        encoder = self._encoder(m)
+    def heads(self, pooled: Mapping[str, Tensor], *, dropout: bool = True) -> dict[str, Tensor]:
+        """The second part of `encode`, in training with or without text dropout: modality to (B, hidden)."""
+        return {m: self._encoder(m).head(x, dropout=dropout) for m, x in pooled.items()}
+
+    def _pool_available(self, m: str, x: Sequences, available: Tensor) -> Tensor:
         rows = available.nonzero().squeeze(1)
-        pooled = encoder.pool(x.select(rows).with_placeholder(self.missing_steps[m]))
+        pooled = self._encoder(m).pool(x.select(rows).with_placeholder(self.missing_steps[m]))
         # Row of `pooled` for each utterance; the default is the last row, the zero placeholder.
         pooled_rows = torch.full_like(available, len(rows), dtype=torch.long)
         pooled_rows[rows] = torch.arange(len(rows))
-        return encoder.head(pooled[to_device(pooled_rows, pooled)])
+        return pooled[to_device(pooled_rows, pooled)]
 
     def _encoder(self, m: str) -> LSTMMaxPool | TextCNN:
         return cast("LSTMMaxPool | TextCNN", self.specificity[m])

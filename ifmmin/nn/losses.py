@@ -3,12 +3,18 @@
 The gradient of each square root is 0, not NaN, where its argument is 0.
 """
 
+import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from ifmmin.core.terms import MODALITIES
+
+CMD_FORMS = ("plain", "zellinger", "scale_free")
+
+SMALLEST_VARIANCE = 1e-6
+"""Added to the variance in the scale-free CMD, so that a unit that hardly varies does not dominate it."""
 
 
 def central_moment(H: Tensor, k: int) -> Tensor:
@@ -27,50 +33,94 @@ def central_moment(H: Tensor, k: int) -> Tensor:
     return (H - H.mean(0)).pow(k).mean(0)
 
 
-def cmd(H_1: Tensor, H_2: Tensor, K: int) -> Tensor:
+def cmd(H_1: Tensor, H_2: Tensor, K: int, form: str = "plain", width: float = 1.0) -> Tensor:
     """Central moment discrepancy between two batches of features.
 
-    ||E(H_1) - E(H_2)|| + sum over k = 2..K of ||C_k(H_1) - C_k(H_2)||, without division by the
-    range of values.
+    ||E(H_1) - E(H_2)|| / c_1 + sum over k = 2..K of ||C_k(H_1) - C_k(H_2)|| / c_k, where c_k is
+
+        plain        1: equation 1 of the paper. Its value, and so its gradient, shrink with the scale of H.
+        zellinger    width^k: for features between two bounds that lie `width` apart.
+        scale_free   the standard deviation of the difference for normal features, up to a common factor. H_1
+                     and H_2 are first standardised together, so that their scale has no influence.
 
     Args:
         H_1: (B, D) float32, features of the first modality.
         H_2: (B, D) float32, features of the second modality; B may differ.
         K: highest order of moment, at least 1.
+        form: "plain", "zellinger" or "scale_free".
+        width: upper minus lower bound of the features; read by "zellinger" only.
 
     Returns:
         () float32, at least 0; value and gradient are 0 if all moments agree.
 
     Raises:
-        ValueError: if D differs or K < 1.
+        ValueError: if D differs, K < 1 or `form` is unknown.
 
     Source:
-        Paper, equation 1 (one pair). Released code: class CMD in models/utils: the same formula, but with
-        gradient NaN at 0.
+        Paper, equation 1 (one pair). Released code: class CMD in models/utils: the plain form, but with
+        gradient NaN at 0. Zellinger et al., "Central Moment Discrepancy", ICLR 2017, definition 1. The
+        scale-free form is ours.
     """
     if H_1.shape[1] != H_2.shape[1]:
         raise ValueError(f"H_2 has {H_2.shape[1]} columns; expected {H_1.shape[1]}, as H_1.")
     if K < 1:
         raise ValueError(f"K is {K}; expected at least 1.")
-    distances = [torch.linalg.vector_norm(H_1.mean(0) - H_2.mean(0))]
-    distances += [
-        torch.linalg.vector_norm(central_moment(H_1, k) - central_moment(H_2, k)) for k in range(2, K + 1)
-    ]
-    return torch.stack(distances).sum()
+    if form not in CMD_FORMS:
+        raise ValueError(f"form is {form!r}; expected {', '.join(CMD_FORMS)}.")
+    if form == "scale_free":
+        H_1, H_2 = standardised(H_1, H_2)
+    differences = [H_1.mean(0) - H_2.mean(0)]
+    differences += [central_moment(H_1, k) - central_moment(H_2, k) for k in range(2, K + 1)]
+    norms = torch.stack([torch.linalg.vector_norm(difference) for difference in differences])
+    if form == "plain":
+        return norms.sum()
+    c = [width**k if form == "zellinger" else normal_std(k) for k in range(1, K + 1)]
+    return torch.stack([norm / c_k for norm, c_k in zip(norms, c, strict=True)]).sum()
 
 
-def cmd_loss(H_m: Mapping[str, Tensor], K: int) -> Tensor:
+def standardised(H_1: Tensor, H_2: Tensor) -> tuple[Tensor, Tensor]:
+    """Bring two batches (B, D) to the mean and the standard deviation of both together, per coordinate.
+
+    The gradient flows through mean and deviation as well, so that it cannot reduce the loss by shrinking
+    the features. A coordinate without variance becomes 0.
+    """
+    both = torch.cat([H_1, H_2])
+    mean, scale = both.mean(0), (both.var(0, correction=0) + SMALLEST_VARIANCE).rsqrt()
+    return (H_1 - mean) * scale, (H_2 - mean) * scale
+
+
+def normal_std(k: int) -> float:
+    """Asymptotic std of the k-th central moment of n standard normal samples, times sqrt(n); k = 1: the mean.
+
+    Source:
+        Cramer, Mathematical Methods of Statistics, 1946, section 28.1.
+    """
+    if k == 1:
+        return 1.0
+    mu = [_normal_moment(order) for order in range(2 * k + 1)]
+    variance = mu[2 * k] - mu[k] ** 2 - 2 * k * mu[k - 1] * mu[k + 1] + k**2 * mu[2] * mu[k - 1] ** 2
+    return math.sqrt(variance)
+
+
+def _normal_moment(k: int) -> int:
+    """E(z^k) of a standard normal z: (k - 1)!! for even k, 0 for odd k."""
+    return 0 if k % 2 else math.prod(range(1, k, 2))
+
+
+def cmd_loss(H_m: Mapping[str, Tensor], K: int, form: str = "plain", width: float = 1.0) -> Tensor:
     """L_cmd: mean CMD over the three pairs of modalities. Paper, equation 1.
 
     Args:
         H_m: modality to (B, D) float32.
         K: highest order of moment.
+        form: as in `cmd`.
+        width: as in `cmd`.
 
     Returns:
         () float32.
     """
     a, v, t = (H_m[m] for m in MODALITIES)
-    return (cmd(t, a, K) + cmd(t, v, K) + cmd(a, v, K)) / 3
+    return (cmd(t, a, K, form, width) + cmd(t, v, K, form, width) + cmd(a, v, K, form, width)) / 3
 
 
 def feature_distance(prediction: Tensor, target: Tensor, distance: str) -> Tensor:

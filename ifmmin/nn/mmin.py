@@ -54,6 +54,7 @@ class MMIN(EncoderSystem):
         self.cycle = cycle
         self.classifier = classifier
         self.img_weight, self.cycle_weight, self.distance = img_weight, cycle_weight, distance
+        self.loss_weights = {"L_img": img_weight, "L_cycle": cycle_weight}
 
     def networks(self) -> dict[str, nn.Module]:
         """Name to sub-network; all are trained, none is frozen."""

@@ -9,17 +9,22 @@ import torch
 from torch import Tensor, nn
 
 from ifmmin.core.terms import CONDITIONS, MODALITIES
-from ifmmin.nn.protocol import Batch, CheckpointGroup, Prediction, System
+from ifmmin.nn.protocol import (
+    PRESENT,
+    Batch,
+    CheckpointGroup,
+    Prediction,
+    System,
+    SystemDefaults,
+    presence,
+)
 from ifmmin.nn.sequences import Sequences, to_device
-
-PRESENT = "present"
-"""Key of the output of `encode` that holds the modalities of each utterance in the corpus: (B, 3) bool."""
 
 Value = TypeVar("Value")
 Member = TypeVar("Member", bound=System)
 
 
-class PerCondition(nn.Module, Generic[Member]):
+class PerCondition(SystemDefaults, nn.Module, Generic[Member]):
     """Six independent networks that only share the pass over the data.
 
     Each loss depends on one network, gradients are clipped for each sub-network, Adam works element by
@@ -27,8 +32,6 @@ class PerCondition(nn.Module, Generic[Member]):
     as training each network alone on these batches (a test compares the two; the networks draw initial
     weights and dropout masks one after the other).
     """
-
-    smallest_batch = 1
 
     def __init__(self, members: Mapping[str, Member]) -> None:
         """Combine the networks: condition to a System with one checkpoint group."""
@@ -65,7 +68,7 @@ class PerCondition(nn.Module, Generic[Member]):
         features = with_prefixes(
             {c: member.encode({m: x[m] for m in c}) for c, member in self.by_condition()}
         )
-        return {**features, PRESENT: present(x)}
+        return {**features, PRESENT: presence(x)}
 
     def predict(self, encoded: Mapping[str, Tensor], conditions: Iterable[str]) -> dict[str, Prediction]:
         """Predict each condition with its own network; the full input has none and is left out.
@@ -111,11 +114,6 @@ def _for_condition(c: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for name, x in tensors.items()
         if name.startswith(f"{c}.") or ("." not in name and name != PRESENT)
     }
-
-
-def present(x: Mapping[str, Sequences]) -> Tensor:
-    """Which modalities each utterance has: (B, 3) bool, on the host."""
-    return torch.stack([x[m].present for m in MODALITIES], dim=1)
 
 
 def _has_only(present: Tensor, remaining: str, c: str) -> Tensor:

@@ -1,11 +1,13 @@
 """The interface between the training loop and a network: a pretraining network or a system of Table 1."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 
+from ifmmin.core.terms import MODALITIES
 from ifmmin.nn.sequences import Sequences
 
 
@@ -61,6 +63,9 @@ class System(Protocol):
     smallest_batch: int
     """The last batch of an epoch is dropped if it has fewer utterances."""
 
+    loss_weights: Mapping[str, float]
+    """Name of each term of L besides L_cls to its weight."""
+
     def networks(self) -> dict[str, nn.Module]:
         """Name to trained sub-network; the gradient of each is clipped separately."""
 
@@ -69,6 +74,12 @@ class System(Protocol):
 
     def precompute_targets(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
         """Precompute the fixed targets of the N training utterances from their full input.
+
+        Called once in evaluation mode, before the first step. Returns name to (N, ...).
+        """
+
+    def references(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
+        """Precompute from the full input of the N validation utterances what `diagnose` compares with.
 
         Called once in evaluation mode, before the first step. Returns name to (N, ...).
         """
@@ -88,6 +99,17 @@ class System(Protocol):
         Conditions without a network are left out (the full input, if there is one network per condition).
         """
 
+    def diagnose(
+        self,
+        encoded: Mapping[str, Tensor],
+        predictions: Mapping[str, Prediction],
+        references: Mapping[str, Tensor],
+    ) -> dict[str, float]:
+        """Measure on the validation utterances whether the method works: further columns of the history.
+
+        Takes what `encode`, `predict` and `references` returned for these utterances.
+        """
+
     def monitored(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The monitored features, which must not collapse: name to (B, hidden)."""
 
@@ -105,3 +127,34 @@ class System(Protocol):
 
     def load_state_dict(self, state_dict: Mapping[str, Tensor]) -> object:
         """Load weights: name to tensor."""
+
+
+class SystemDefaults:
+    """What most systems share: batches of any size, one loss, and no measures besides the scores."""
+
+    smallest_batch = 1
+    loss_weights: Mapping[str, float] = MappingProxyType({})
+
+    def references(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
+        """Return nothing."""
+        del x
+        return {}
+
+    def diagnose(
+        self,
+        encoded: Mapping[str, Tensor],
+        predictions: Mapping[str, Prediction],
+        references: Mapping[str, Tensor],
+    ) -> dict[str, float]:
+        """Measure nothing."""
+        del encoded, predictions, references
+        return {}
+
+
+PRESENT = "present"
+"""Name under which `encode` returns `presence`."""
+
+
+def presence(x: Mapping[str, Sequences]) -> Tensor:
+    """Which modalities each utterance has in the corpus: (B, 3) bool, on the host."""
+    return torch.stack([x[m].present for m in MODALITIES], dim=1)

@@ -102,6 +102,9 @@ class Model(Group):
     residual_output: bool
     transition: bool
     distance: Literal["rmse", "mse"]
+    invariant_input: Literal["own", "mean", "joint"]
+    inv_modalities: Literal["all", "missing"]
+    inv_text_dropout: bool
     classifier: Annotated[list[Positive], Field(min_length=1)]
     dropout: Fraction
 
@@ -157,6 +160,9 @@ class EntryOnly(Group):
 
     cmd_weight: Weight
     cmd_warmup: Annotated[int, Field(ge=0)]
+    cmd_form: Literal["plain", "zellinger", "scale_free"]
+    cmd_memory: Annotated[int, Field(ge=0)]
+    smallest_batch: Annotated[int, Field(ge=2)]
     img_weight: Weight
     cycle_weight: Weight
     steps: Positive

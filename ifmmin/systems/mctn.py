@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from ifmmin.core.terms import MODALITIES
 from ifmmin.nn.classifier import Classifier
 from ifmmin.nn.initialisation import initialise
-from ifmmin.nn.per_condition import PRESENT, PerCondition, per_condition, present, with_prefixes
-from ifmmin.nn.protocol import Batch, CheckpointGroup, Prediction
+from ifmmin.nn.per_condition import PerCondition, per_condition, with_prefixes
+from ifmmin.nn.protocol import PRESENT, Batch, CheckpointGroup, Prediction, SystemDefaults, presence
 from ifmmin.nn.sequences import Sequences, to_device
 
 PRETRAINING = None
@@ -101,15 +101,13 @@ class Head(nn.Module):
         return attention_pool(states, self.attention(states).tanh())
 
 
-class Translator(nn.Module):
+class Translator(SystemDefaults, nn.Module):
     """MCTN for one condition: the available modalities are the source, the missing ones the targets.
 
     Level 1 translates the source into the first target and back, with the same encoder and decoder. If there
     is a second target, level 2 translates the states of level 1 into it. The encoder states of the last level
     are the joint representation. Prediction uses the source only.
     """
-
-    smallest_batch = 1
 
     def __init__(
         self,
@@ -250,7 +248,7 @@ class MCTN(PerCondition[Translator]):
         (_, first), *_ = self.by_condition()
         z = first.standardised(x)
         features = with_prefixes({c: translator.pooled_joint(z) for c, translator in self.by_condition()})
-        return {**features, PRESENT: present(x)}
+        return {**features, PRESENT: presence(x)}
 
 
 def translator(

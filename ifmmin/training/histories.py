@@ -12,6 +12,10 @@
                             select the epoch (the six; for pretraining and late_fusion_floor, the full
                             input)
     validation_wa, _ua      WA and UA, pooled likewise, in [0, 1]; validation_ua_a ... _vt as for chosen
+    validation_probe, _rank_at, _R2_a ... _vt, _L_inv_available, _missing, _all, _constant, _floor,
+    _L_cmd_plain, _scale_free
+                            what `diagnose` measures, see nn/measures.py and docs/mechanism.md: L_cmd in
+                            invariant pretraining, R2 and L_inv in systems with invariant features
     active_x, std_x         for each monitored feature x (h_a ... H_t; a.joint ...): fraction of active units,
                             whose std over the validation utterances exceeds 0.001, and the mean std over all
                             units

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ifmmin.nn.protocol import Batch, System
 from ifmmin.nn.sequences import to_device
+from ifmmin.training.balance import balance
 from ifmmin.training.batches import Corpus, draw_batches, draw_masks
 from ifmmin.training.devices import arithmetic
 from ifmmin.training.prediction import TrainingError, group_column, validate
@@ -98,7 +99,7 @@ def fit(
     """
     optimiser = adam(system, settings)
     training_state = TrainingState(system, optimiser, seed)
-    targets = _precompute(system, corpus, precision)
+    targets, references = _precompute(system, corpus, precision)
     _resume(training_state, checkpoint, on_epoch)
     for epoch in range(len(training_state.history) + 1, settings.epochs + 1):
         rate = learning_rate(
@@ -110,13 +111,18 @@ def fit(
             system, corpus, targets, settings, epoch, training_state.order, training_state.masks
         )
         losses = _train_epoch(system, batches, optimiser, settings.clip, epoch, precision)
-        row = {"epoch": epoch, "lr": rate, **losses, **validate(system, corpus, precision)}
+        row = {"epoch": epoch, "lr": rate, **losses, **validate(system, corpus, precision, references)}
         training_state.add(row)
         if checkpoint and epoch < settings.epochs:
             checkpoint.save(training_state.state())
         on_epoch(row)
     training_state.load_best()
     table = _mark_chosen(pd.DataFrame(training_state.history), list(system.checkpoint_groups()))
+    line, unbalanced = balance(table, system.loss_weights)
+    if unbalanced:
+        log.warning("warning: the loss is unbalanced: %s. Lower the weight (docs/mechanism.md).", line)
+    elif line:
+        log.info("balance of the loss: %s.", line)
     return Fitted(table, _collapsed(table, len(corpus.rows["validation"]), settings.on_collapse))
 
 
@@ -218,8 +224,8 @@ def _train_epoch(
         sizes.append(len(batch.y))
     if not steps:
         raise TrainingError(
-            f"no batch has {system.smallest_batch} utterances; expected more training utterances. "
-            "Check the fold."
+            f"no batch has {system.smallest_batch} utterances; expected more training utterances or larger "
+            "batches. Check the fold, batch and smallest_batch."
         )
     values = torch.stack(steps).cpu()  # (steps, losses)
     finite = values.isfinite()
@@ -236,13 +242,19 @@ def _train_epoch(
     return dict(zip(names, means.tolist(), strict=True))
 
 
-def _precompute(system: System, corpus: Corpus, precision: str) -> dict[str, Tensor]:
-    """Targets that the system computes from the training utterances before the first step."""
-    rows = corpus.rows["train"]
+def _precompute(
+    system: System, corpus: Corpus, precision: str
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Targets of the training and references of the validation utterances, before the first step."""
     system.eval()
     with torch.no_grad(), arithmetic(corpus.y.device, precision):
-        targets = system.precompute_targets(corpus.select(rows))
-    return {name: x.float() for name, x in targets.items()}
+        targets = system.precompute_targets(corpus.select(corpus.rows["train"]))
+        references = system.references(corpus.select(corpus.rows["validation"]))
+    return _float(targets), _float(references)
+
+
+def _float(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: x.float() for name, x in tensors.items()}
 
 
 def _collapsed(history: pd.DataFrame, n: int, on_collapse: str) -> list[str]:

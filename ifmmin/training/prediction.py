@@ -1,7 +1,7 @@
 """Prediction and validation with any System."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -43,20 +43,26 @@ def predict(
     Raises:
         TrainingError: if a logit is not finite.
     """
-    encodings = _encode(system, corpus, corpus.rows[role], precision)
+    encoded = _encode(system, corpus, corpus.rows[role], precision)
     with torch.no_grad(), arithmetic(corpus.y.device, precision):
-        predictions = {
-            c: Prediction(p.O.float(), None if p.H_prime is None else p.H_prime.float())
-            for c, p in system.predict(encodings, conditions).items()
-        }
-        monitored = system.monitored(encodings)
+        return _predict(system, encoded, conditions, role), system.monitored(encoded)
+
+
+def _predict(
+    system: System, encoded: Mapping[str, Tensor], conditions: Iterable[str], role: str
+) -> dict[str, Prediction]:
+    """Predict from encoded utterances of a role, and check the logits."""
+    predictions = {
+        c: Prediction(p.O.float(), None if p.H_prime is None else p.H_prime.float())
+        for c, p in system.predict(encoded, conditions).items()
+    }
     for condition, prediction in predictions.items():
         if not prediction.O.isfinite().all():
             raise TrainingError(
                 f"condition {condition}: a logit of the {role} utterances is not finite; expected finite "
                 "logits. The weights have diverged. Lower lr (params.yaml)."
             )
-    return predictions, monitored
+    return predictions
 
 
 def _encode(system: System, corpus: Corpus, rows: Tensor, precision: str) -> dict[str, Tensor]:
@@ -72,18 +78,31 @@ def group_column(column: str, group: str) -> str:
     return f"{column}_{group}" if group else column
 
 
-def validate(system: System, corpus: Corpus, precision: str) -> dict[str, float]:
+def validate(
+    system: System, corpus: Corpus, precision: str, references: Mapping[str, Tensor]
+) -> dict[str, float]:
     """Score the validation utterances, pooled over the conditions of the system and of each checkpoint group.
 
+    Args:
+        system: the system, on the device of the corpus.
+        corpus: features and roles of one fold.
+        precision: one of devices.PRECISIONS.
+        references: what the system's `references` returned for the validation utterances.
+
     Returns:
-        The validation columns of a history row (training/histories.py), including active_x and std_x.
+        The validation columns of a history row (training/histories.py), including active_x and std_x, and
+        what the system's `diagnose` measures.
 
     Raises:
         TrainingError: if a logit or another value of the row is not finite.
     """
     groups = {name: group.conditions for name, group in system.checkpoint_groups().items()}
     conditions = [c for group in groups.values() for c in group]
-    predictions, monitored = predict(system, corpus, "validation", conditions, precision)
+    encoded = _encode(system, corpus, corpus.rows["validation"], precision)
+    with torch.no_grad(), arithmetic(corpus.y.device, precision):
+        predictions = _predict(system, encoded, conditions, "validation")
+        monitored = system.monitored(encoded)
+        measures = system.diagnose(encoded, predictions, references)
     y = corpus.y[to_device(corpus.rows["validation"], corpus.y)]
     row = _score(torch.cat([predictions[c].O for c in conditions]), y)
     for name, group in groups.items():
@@ -95,6 +114,7 @@ def validate(system: System, corpus: Corpus, precision: str) -> dict[str, float]
             f"active_{name}": (std > ACTIVE).float().mean().item(),
             f"std_{name}": std.mean().item(),
         }
+    row |= measures
     for name, value in row.items():
         if not math.isfinite(value):
             raise TrainingError(

@@ -11,7 +11,7 @@ from architecture.project import ROOT, params
 from ifmmin.settings import params as schema
 from ifmmin.settings import presets
 
-NAMES = ("demonstration", "paper", "paper_literal", "released_code")
+NAMES = ("demonstration", "alive", "paper", "paper_literal", "released_code")
 
 
 def leaves(values: dict[str, Any], above: str = "") -> dict[str, Any]:
@@ -35,8 +35,8 @@ def applied(names: list[str], folder: Path) -> Path:
     return copy
 
 
-def test_there_are_four_presets():
-    assert sorted(path.name for path in (ROOT / "presets").iterdir()) == [f"{name}.yaml" for name in NAMES]
+def test_there_are_five_presets():
+    assert {path.stem for path in (ROOT / "presets").iterdir()} == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

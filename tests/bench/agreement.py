@@ -23,17 +23,15 @@ from ifmmin import systems
 from ifmmin.core import scoring
 from ifmmin.core.terms import CONDITIONS, availability
 from ifmmin.corpus import features, folds, scalings
-from ifmmin.nn.protocol import CheckpointGroup, Prediction
+from ifmmin.nn.protocol import CheckpointGroup, Prediction, SystemDefaults
 from ifmmin.settings import params
 from ifmmin.training import batches, loop, seeding
 from ifmmin.training.prediction import predict
 from stages import configure
 
 
-class Masked(nn.Module):
+class Masked(SystemDefaults, nn.Module):
     """The plain loop's network for the engine's training loop: padded batches, everything encoded."""
-
-    smallest_batch = 1
 
     def __init__(self, system):
         """Copy the weights of a system."""

@@ -17,10 +17,10 @@ from torch import nn
 
 from ifmmin.core.terms import CONDITIONS, MODALITIES, availability
 from ifmmin.nn.encoders import concatenated
+from ifmmin.nn.invariant_pretraining import InvariantPretraining
 from ifmmin.nn.losses import cmd_loss, feature_distance
 from ifmmin.nn.mmin import MMIN, imagine
 from ifmmin.nn.per_condition import PerCondition
-from ifmmin.pretraining.invariant import InvariantPretraining
 from ifmmin.systems.mctn import TARGETS, attention_pool
 
 

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from ifmmin.nn import if_mmin
+from ifmmin.nn import invariant_pretraining as invariant
 from ifmmin.nn import mmin as mmin_network
 from ifmmin.nn.encoders import Encoders, concatenated
 from ifmmin.nn.imagination import reversed_target
 from ifmmin.nn.protocol import Batch
 from ifmmin.nn.sequences import from_padded
-from ifmmin.pretraining import invariant
 from ifmmin.systems import mmin, mmin_no_cycle
 from ifmmin.training import loop
 from paper import reference
@@ -104,6 +104,9 @@ def test_parity_invariant_pretraining(dtype, tolerance):
         dropout=0.3,
         cmd_weight=1.0,
         cmd_warmup=0,
+        cmd_form="plain",
+        cmd_memory=0,
+        smallest_batch=2,
         K=5,
     )
     named = dict(
@@ -114,13 +117,13 @@ def test_parity_invariant_pretraining(dtype, tolerance):
     reference.fill(network, named, dtype).eval()
     batch = batch_of(fixture, dtype, {})
 
-    h_m = network.encode(batch.x)
+    h_m = network.encoders.encode(batch.x)
     losses = network.training_losses(batch)
 
     columns = order(fixture["h"].shape[1])
     check(concatenated(h_m), fixture["h"][:, columns], tolerance, "h")
     check(concatenated(network.encoders.invariant(h_m)), fixture["H"][:, columns], tolerance, "H")
-    check(network.predict(h_m, ["avt"])["avt"].O, fixture["logits"], tolerance, "logits")
+    check(network.predict(network.encode(batch.x), ["avt"])["avt"].O, fixture["logits"], tolerance, "logits")
     for ours_, theirs in (("L_cls", "ce"), ("L_cmd", "cmd"), ("L", "total")):
         check(losses[ours_], fixture[f"loss.{theirs}"], tolerance, f"loss.{theirs}")
     check_step(
@@ -139,6 +142,9 @@ def student(fixture, dtype, form):
         residual_output=False,
         transition=True,
         distance=form,
+        invariant_input="own",
+        inv_modalities="all",
+        inv_text_dropout=True,
     )
     return with_teacher_targets(network, fixture, dtype)
 

@@ -19,6 +19,9 @@ SETTINGS = {
     "translation_weight": 0.3,
     "cmd_weight": 0.1,
     "cmd_warmup": 0,
+    "cmd_form": "plain",
+    "cmd_memory": 0,
+    "smallest_batch": 2,
     "K": 5,
 }
 

@@ -107,7 +107,7 @@ def test_training_that_sees_the_test_speaker_is_detected(stages_of, monkeypatch,
     assert original.bytes(name) != other.bytes(name)
 
 
-@pytest.mark.parametrize("kind", small.PRETRAININGS)
+@pytest.mark.parametrize("kind", ["fusion", "invariant"])
 def test_pretraining_that_sees_the_test_speaker_is_detected(stages_of, monkeypatch, kind):
     """Only pretraining leaks; the system that starts from its encoders changes too."""
     name = next(name for name in small.SYSTEMS if kind == small.load("systems", name).PRETRAINING)

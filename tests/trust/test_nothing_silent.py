@@ -120,7 +120,7 @@ def test_an_infinite_validation_loss_stops_with_its_name(corpus):
         system.classifier.out.bias.copy_(torch.tensor([3e38, -3e38, 0.0, 0.0]))
 
     with pytest.raises(TrainingError, match="validation_L_cls is inf over the validation utterances"):
-        loop.validate(system, corpus, "float32")
+        loop.validate(system, corpus, "float32", {})
 
 
 @each_bad

@@ -107,6 +107,16 @@ def test_the_lines_of_figure_3b_are_the_runs_of_one_system():
     assert lines.to_dict("split")["data"] == [[1, 0, 1, 4.0], [1, 0, 2, 2.0], [2, 0, 1, 6.0], [2, 0, 2, 5.0]]
 
 
+def test_figure_3b_has_lines_for_the_constant_predictor_and_the_floor():
+    runs = {("x", 1, 0): history(4.0, 2.0).assign(validation_L_inv_constant=3.0, validation_L_inv_floor=1.0)}
+
+    axes = figures.figure_3b(figures.lines_3b(runs, "x"), "x").axes[0]
+
+    levels = {line.get_label(): set(line.get_ydata()) for line in axes.lines[-2:]}
+    assert levels == dict(zip(figures.REFERENCES.values(), ({3.0}, {1.0}), strict=True))
+    assert axes.get_ylabel() == "L_inv: distance of H' from H"
+
+
 def test_figure_3b_of_a_single_run_is_its_curve():
     axes = figures.figure_3b(figures.lines_3b(RUNS, "b"), "b").axes[0]
 
@@ -128,14 +138,37 @@ def figure_3a(H_prime, n, utterances=100):
     """Draw n rows in each of the six conditions; the n rows of the full input follow them."""
     H_prime = np.concatenate([H_prime, H_prime[:n]]).astype(np.float32)
     points = figures.points_3a(keys(n), H_prime, system="x", utterances=utterances, seed=0, perplexity=30)
-    return figures.figure_3a(points, "x, fold 1, seed 0").axes[0]
+    index = pd.DataFrame({"utterance_id": [f"u{i}" for i in range(n)], "label": np.arange(n) % 2})
+    both = figures.with_classes({"trained": points, "random weights": points}, index, ["angry", "sad"])
+    return figures.figure_3a(both, "x, fold 1, seed 0").axes[0]
 
 
 def test_figure_3a_shows_the_requested_number_of_points_per_condition():
     axes = figure_3a(np.random.default_rng(0).standard_normal((60, 9)), 10, utterances=7)
 
     assert [len(points.get_offsets()) for points in axes.collections] == [7] * 6
-    assert "7 test utterances" in axes.get_title()
+    assert "7 test utterances" in axes.get_figure().get_suptitle()
+
+
+def test_figure_3a_has_a_panel_by_class_and_a_control_for_each():
+    axes = figure_3a(np.random.default_rng(0).standard_normal((60, 9)), 10).get_figure().axes
+
+    assert [panel.get_title() for panel in axes] == [
+        *("trained, by condition", "trained, by class"),
+        *("random weights, by condition", "random weights, by class"),
+    ]
+    by_class = {points.get_label(): len(points.get_offsets()) for points in axes[3].collections}
+    assert by_class == {"angry": 30, "sad": 30}
+    assert all(panel.get_aspect() == 1 for panel in axes)
+
+
+def test_points_of_figure_3a_have_the_class_of_their_utterance():
+    points = pd.DataFrame({"utterance_id": ["u1", "u0"], "condition": "a", "x": 0.0, "y": 0.0})
+    index = pd.DataFrame({"utterance_id": ["u0", "u1"], "label": [1, 0]})
+
+    joined = figures.with_classes({"trained": points}, index, ["angry", "sad"])
+
+    assert joined[["network", "class"]].to_numpy().tolist() == [["trained", "angry"], ["trained", "sad"]]
 
 
 def test_the_points_of_figure_3a_name_their_utterances():

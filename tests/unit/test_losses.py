@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from ifmmin.nn.losses import central_moment, cmd, cmd_loss, feature_distance
+from ifmmin.nn.losses import central_moment, cmd, cmd_loss, feature_distance, normal_std
 
 few = settings(max_examples=40, deadline=None)
 numbers = st.floats(-2, 2, width=32)
@@ -156,3 +156,83 @@ def test_the_gradient_of_a_distance_of_zero_is_zero(form):
 def test_an_unknown_distance_is_refused():
     with pytest.raises(ValueError, match="distance is 'mae'; expected 'rmse' or 'mse'"):
         feature_distance(torch.zeros(1, 1), torch.zeros(1, 1), "mae")
+
+
+# The other forms of the CMD.
+
+
+def test_the_form_of_zellinger_divides_each_order_by_its_power_of_the_width():
+    """Batches 0, 2 and 1, 1: means equal; second and fourth moments differ by 1: 1 / 2^2 + 1 / 2^4."""
+    x, y = torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [1.0]])
+
+    assert cmd(x, y, 4, "zellinger", 2.0).item() == pytest.approx(1 / 4 + 1 / 16)
+    assert cmd(x, y, 4, "zellinger", 1.0).item() == cmd(x, y, 4).item()
+
+
+def test_the_scale_free_form_matches_a_hand_calculation():
+    """0, 2 and 4, 6: pooled mean 3 and variance 5. Means differ by 4 / sqrt 5; C_2 is 1/5 in both."""
+    x, y = torch.tensor([[0.0], [2.0]]), torch.tensor([[4.0], [6.0]])
+
+    assert cmd(x, y, 2, "scale_free").item() == pytest.approx(4 / 5**0.5)
+
+
+@few
+@given(x=batches(), y=batches(), scale=st.floats(0.1, 100), shift=numbers)
+def test_the_scale_free_form_ignores_scale_and_position(x, y, scale, shift):
+    spread = np.concatenate([x, y]).std(0)
+    assume((spread > 0.1).all())
+    moved = [torch.tensor(scale * (z + shift)) for z in (x, y)]
+
+    value = cmd(*moved, 5, "scale_free").item()
+
+    assert value == pytest.approx(
+        cmd(torch.tensor(x), torch.tensor(y), 5, "scale_free").item(), rel=1e-3, abs=1e-3
+    )
+
+
+def test_only_the_plain_form_rewards_shrinking():
+    """The gradient along the common scale of both batches: positive, that is, shrink; or zero."""
+    draw = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(64, 8, generator=draw, dtype=torch.float64) + i for i in range(2))
+
+    slopes = {}
+    for form in ("plain", "scale_free"):
+        scale = torch.ones((), dtype=torch.float64, requires_grad=True)
+        cmd(scale * x, scale * y, 5, form).backward()
+        slopes[form] = scale.grad.item()
+
+    assert slopes["plain"] > 1
+    assert slopes["scale_free"] == pytest.approx(0, abs=1e-5)
+
+
+def test_the_gradient_of_the_scale_free_form_pulls_the_distributions_together():
+    x = torch.tensor([[0.0], [1.0]], requires_grad=True)
+
+    cmd(x, torch.tensor([[4.0], [5.0]]), 5, "scale_free").backward()
+
+    assert x.grad.sum() < 0  # a step against it moves x up, towards 4 and 5
+
+
+def test_dead_units_have_a_finite_scale_free_value_and_gradient():
+    x = torch.zeros(4, 3, requires_grad=True)
+
+    value = cmd(x, torch.zeros(5, 3), 5, "scale_free")
+    value.backward()
+
+    assert value.item() == 0
+    assert x.grad.isfinite().all()
+
+
+def test_all_orders_of_the_scale_free_form_count_alike_for_normal_features():
+    """Each C_k of n samples has std normal_std(k) / sqrt(n): 4,000 draws of 500 samples."""
+    draws = np.random.default_rng(0).standard_normal((4000, 500))
+    centred = draws - draws.mean(1, keepdims=True)
+
+    for k in range(1, 6):
+        moments = draws.mean(1) if k == 1 else (centred**k).mean(1)
+        assert moments.std() * 500**0.5 == pytest.approx(normal_std(k), rel=0.06)
+
+
+def test_an_unknown_form_is_refused():
+    with pytest.raises(ValueError, match="form is 'cubic'; expected plain, zellinger, scale_free"):
+        cmd(torch.zeros(2, 1), torch.zeros(2, 1), 5, "cubic")

@@ -56,12 +56,12 @@ def table():
 
 def differences():
     rows = [
-        ("base", c, m, 3, 2, 0.1, 0.05, 0.15, 0.001, 0.01 if c == "a" else 0.2, 2.0, "a note")
+        ("base", c, m, 3, 2, 0.1, 0.05, 0.15, 0.001, 0.01 if c == "a" else 0.2, 0.08, 2.0, "a note")
         for c in CONDITIONS[:-1]
         for m in ("wa", "ua")
     ]
-    columns = "other condition metric n_folds n_seeds difference ci_low ci_high p p_holm effect_size note"
-    return pd.DataFrame(rows, columns=columns.split())
+    columns = "other condition metric n_folds n_seeds difference ci_low ci_high p p_holm detectable"
+    return pd.DataFrame(rows, columns=[*columns.split(), "effect_size", "note"])
 
 
 def comparison():
@@ -99,7 +99,18 @@ def tables():
                 "validation_ua": 0.5,
             }
         ),
-        "fig3a": pd.DataFrame({"utterance_id": ["u"], "condition": ["a"], "x": [1.0], "y": [2.0]}),
+        "fig3a": pd.DataFrame(
+            {"network": "trained", "utterance_id": ["u"], "condition": "a", "class": "p", "x": 1.0, "y": 2.0}
+        ),
+        "mechanism": pd.DataFrame(
+            [
+                ("pretraining", 1, 0, "probe", "avt", 0.9, 1 / 3),
+                ("pretraining", 2, 0, "probe", "avt", 0.7, 1 / 3),
+                ("ours", 1, 0, "R2", "a", -0.5, 0.0),
+                ("ours", 1, 0, "L_inv_missing", "six", 0.75, 0.5),
+            ],
+            columns=["network", "fold", "seed", "measure", "condition", "value", "reference"],
+        ),
         "fig3b": pd.DataFrame({"fold": [1, 1], "seed": 0, "epoch": [1, 2], "L_inv": [2.0, 1.0]}),
     }
 
@@ -133,6 +144,15 @@ def test_every_cell_of_table_1_shows_score_mark_and_std(text):
     assert shown["ours", "v", "ua"] == "0.3090"
 
 
+def test_the_mechanism_is_averaged_over_runs_and_shows_its_references(text):
+    body = text.split('<table id="mechanism">')[1].split("</table>")[0]
+    rows = [re.findall(r"<td>(.*?)</td>", row) for row in body.split("<tr>")[2:]]
+
+    assert re.findall(r'<th scope="col">(.*?)</th>', body)[2:] == ["Pretraining", "ours"]
+    dash = "\N{EN DASH}"
+    assert rows == [["", "0.800", dash], ["{a}", dash, "-0.500"], ["", dash, "0.750 (0.500)"]]
+
+
 def test_references_have_their_own_table_and_missing_cells_are_dashes(text):
     shown = cells(text, "references")
 
@@ -145,7 +165,7 @@ def test_a_difference_significant_after_holm_has_a_dagger(text):
 
     assert [key for key, value in shown.items() if "†" in value] == [("base", "a", "wa"), ("base", "a", "ua")]
     assert "† Differs from ours" in text
-    assert "[+0.0500, +0.1500] p 0.010<" in text
+    assert "[+0.0500, +0.1500] p 0.001, Holm 0.010, detectable 0.080<" in text
 
 
 def test_without_significant_differences_there_is_no_dagger():

@@ -198,7 +198,7 @@ def test_a_group_of_systems_without_its_pretraining_is_named(write_params, setti
 
     assert len(lines) == 1
     assert "systems.contrastive" in lines[0]
-    assert "expected one of invariant, fusion, scratch." in lines[0]
+    assert "expected one of invariant, no_cmd, fusion, scratch." in lines[0]
 
 
 def test_systems_without_pretrained_encoders_need_no_pretraining(write_params, settings):

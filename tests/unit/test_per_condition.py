@@ -9,7 +9,7 @@ from ifmmin.core.terms import CONDITIONS
 from ifmmin.nn import fusion
 from ifmmin.nn.encoders import Encoders
 from ifmmin.nn.per_condition import PerCondition, per_condition
-from ifmmin.nn.protocol import Batch, CheckpointGroup, Prediction
+from ifmmin.nn.protocol import Batch, CheckpointGroup, Prediction, SystemDefaults
 from ifmmin.systems import mctn
 from ifmmin.training import loop
 from ifmmin.training.batches import draw_batches
@@ -198,10 +198,8 @@ def test_writing_to_a_checkpoint_group_changes_only_its_network(kind):
         assert torch.equal(x, torch.full_like(x, 7.0) if name.startswith("members.at.") else before[name])
 
 
-class Scripted(nn.Module):
+class Scripted(SystemDefaults, nn.Module):
     """A system of one condition with a prescribed number of correct validation utterances per epoch."""
-
-    smallest_batch = 1
 
     def __init__(self, corpus, condition, right, flat=()):
         """Take the number correct (of 12) per epoch, and the epochs in which the feature h is constant."""
@@ -385,7 +383,7 @@ def test_each_network_has_its_own_copy_of_the_pretrained_encoders():
     """Six networks must not train one shared set of encoders."""
     encoders = Encoders(**ENCODERS)
 
-    class Member(nn.Module):
+    class Member(SystemDefaults, nn.Module):
         def __init__(self, encoders, condition):
             super().__init__()
             self.encoders, self.condition = encoders, condition

@@ -7,14 +7,16 @@ from bench import plain
 from conftest import ENCODERS, SIZES
 from ifmmin.core.terms import CONDITIONS
 from ifmmin.nn import fusion
+from ifmmin.nn import invariant_pretraining as invariant
 from ifmmin.nn.encoders import Encoders
 from ifmmin.nn.protocol import Batch
-from ifmmin.pretraining import invariant
 from ifmmin.systems import if_mmin, if_mmin_no_cascade, mctn, mmin, mmin_no_cycle
 
 HEAD = {"n_classes": 4, "classifier": [7], "dropout": 0.0}
 CASCADE = {"M": 2, "autoencoder": [6, 4], "distance": "rmse"}
-FORMS = {"residual_output": False, "transition": True, "lambda1": 1.0, "lambda2": 10.0}
+INV = {"invariant_input": "own", "inv_modalities": "all", "inv_text_dropout": True}
+FORMS = {"residual_output": False, "transition": True, "lambda1": 1.0, "lambda2": 10.0, **INV}
+CMD = {"cmd_weight": 0.5, "cmd_warmup": 0, "cmd_form": "plain", "cmd_memory": 0, "smallest_batch": 2, "K": 5}
 SETTINGS = ENCODERS | {"text_dropout": 0.0, "invariance_dropout": 0.0}
 SPECIFIC = {name: x for name, x in SETTINGS.items() if not name.startswith("invariance")}
 
@@ -31,7 +33,7 @@ BUILDS = {
     "mmin_no_cycle": lambda: mmin_no_cycle.build(
         encoders=Encoders(**SPECIFIC), **HEAD, **CASCADE, img_weight=4.0
     ),
-    "invariant": lambda: invariant.build(**SETTINGS, **HEAD, cmd_weight=0.5, cmd_warmup=0, K=5),
+    "invariant": lambda: invariant.build(**SETTINGS, **HEAD, **CMD),
     "fusion": lambda: fusion.build(**SPECIFIC, **HEAD),
 }
 

@@ -163,7 +163,7 @@ def test_every_committed_preset_gives_valid_parameters(copy, preset):
     params.read(copy)
 
 
-@pytest.mark.parametrize("name", ["demonstration", "paper", "paper_literal", "released_code"])
+@pytest.mark.parametrize("name", ["demonstration", "alive", "paper", "paper_literal", "released_code"])
 def test_a_preset_is_recognised(copy, name):
     folder = ROOT / "presets"
     presets.apply(Path(copy), folder / f"{name}.yaml")
@@ -176,7 +176,9 @@ def test_differences_from_the_nearest_preset_are_named(settings):
     settings["train"]["lr"] = 0.5
     settings["lambda2"] = 3
 
-    assert presets.describe(settings, ROOT / "presets") == "demonstration, except for folds, train.lr"
+    assert (
+        presets.describe(settings, ROOT / "presets") == "demonstration, except for folds, lambda2, train.lr"
+    )
 
 
 def test_short_presets_are_not_preferred_and_empty_ones_are_ignored(settings, tmp_path):
