@@ -1,16 +1,20 @@
-"""Reads params.yaml, and the histories and H' it lists. Writes figures 3a and 3b, and training curves."""
+"""Reads params.yaml, the histories and H' it lists, the H' of random weights, and the classes of the corpus.
+
+Writes figures 3a and 3b, and training curves.
+"""
 
 from collections.abc import Sequence
 from itertools import product
 
 from ifmmin.core import entry
+from ifmmin.corpus import features
 from ifmmin.evaluation import invariants
 from ifmmin.report import figures, images
 from ifmmin.results import curves
 from ifmmin.settings import params
 from ifmmin.training import histories
 
-INPUTS = ("--params", "--histories", "--invariants")
+INPUTS = ("--params", "--features", "--histories", "--invariants", "--untrained")
 OUTPUTS = ("--fig3a", "--fig3b", "--curves", "--points", "--lines")
 PARAMS = ("folds", "seeds", "rows", "figures")
 
@@ -25,8 +29,11 @@ def main(argv: Sequence[str]) -> None:
     lines = figures.lines_3b(by_run, options["system"])
     curves.write(args.lines, lines)
     images.write(args.fig3b, figures.figure_3b(lines, options["system"]))
-    utterances, H_prime = invariants.read(args.invariants / options["system"] / f"{fold}-{seed}.parquet")
-    points = figures.points_3a(utterances, H_prime, **options)
+    trained = args.invariants / options["system"] / f"{fold}-{seed}.parquet"
+    networks = {figures.TRAINED: trained, figures.UNTRAINED: args.untrained}
+    embedded = {name: figures.points_3a(*invariants.read(path), **options) for name, path in networks.items()}
+    index, classes = features.read_index(args.features), features.read_corpus(args.features)["classes"]
+    points = figures.with_classes(embedded, index, classes)
     curves.write(args.points, points)
     images.write(args.fig3a, figures.figure_3a(points, f"{options['system']}, fold {fold}, seed {seed}"))
 

@@ -9,7 +9,7 @@ from ifmmin.core import entry
 from ifmmin.core.files import write_text
 from ifmmin.corpus import features
 from ifmmin.report import charts, page
-from ifmmin.results import curves, notes, table1, tables
+from ifmmin.results import curves, mechanism, notes, table1, tables
 from ifmmin.settings import params, presets
 
 INPUTS = ("--params", "--presets", "--requirements", "--features", "--runs")
@@ -22,13 +22,14 @@ PARAMS = (*SHARED, *RUNS, *GROUPS)
 
 
 def main(argv: Sequence[str]) -> None:
-    args = entry.arguments(argv, __doc__, *INPUTS, *TABLES, *CURVES, "--out")
+    args = entry.arguments(argv, __doc__, *INPUTS, *TABLES, *CURVES, "--mechanism", "--out")
     settings, corpus = params.read(args.params, *PARAMS), features.read_corpus(args.features)
     runs = tables.read_runs(args.runs)
     paths = {name.removeprefix("--"): getattr(args, name.removeprefix("--")) for name in (*TABLES, *CURVES)}
     contents = {
         name: (curves if f"--{name}" in CURVES else tables).read(path, name) for name, path in paths.items()
     }
+    contents["mechanism"] = mechanism.read(args.mechanism)
     below = notes.below(contents["table"], corpus, runs, contents["significance"], settings["comparison"])
     facts = {
         "preset (compared on the keys it sets)": presets.describe(settings, args.presets),

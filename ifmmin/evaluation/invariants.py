@@ -4,7 +4,7 @@
                                                      hidden float32
 
 The rows are those of the predictions; a system without invariant features has no rows. Written by evaluate.
-Read by draw.
+Read by measure and draw. data/untrained.parquet has the same format; measure writes it.
 """
 
 from pathlib import Path

@@ -16,7 +16,7 @@ from ifmmin.parallel.display import log_of
 from ifmmin.parallel.supervising import Job
 from ifmmin.parallel.working import THREADS
 
-GPU_STAGES = ("stages.evaluate", "stages.pretrain", "stages.train")
+GPU_STAGES = ("stages.evaluate", "stages.measure", "stages.pretrain", "stages.train")
 """Stage modules that use a GPU if there is one."""
 HELD = "ifmmin run, "
 """Prefix that identifies this driver in DVC's record of held paths."""

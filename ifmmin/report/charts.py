@@ -10,6 +10,7 @@ import altair as alt
 import pandas as pd
 
 from ifmmin.core.terms import AVERAGE, CONDITIONS, FULL, METRICS, braces
+from ifmmin.report.figures import REFERENCES
 from ifmmin.results.table1 import SHOWN, heading
 
 PALETTE = ("#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#c9a227", "#b279a2", "#9d755d", "#8a8a8a")
@@ -223,12 +224,15 @@ def figure_3a(points: pd.DataFrame) -> alt.Chart:
     """Draw figure 3a: H' embedded by t-SNE. A click on the legend selects one condition; the wheel zooms.
 
     Args:
-        points: utterance_id, condition, x, y.
+        points: network, utterance_id, condition, class, x, y.
     """
     picked = alt.selection_point(fields=["condition"], bind="legend", name="fig3a_condition")
+    networks = list(dict.fromkeys(points["network"]))
+    network = _select("fig3a_network", "network", networks, networks[0])
     return (
         alt.Chart(points)
-        .mark_circle(size=35)
+        .transform_filter(alt.datum.network == network)
+        .mark_point(size=35, filled=True)
         .encode(
             x=alt.X("x:Q", title="t-SNE 1"),
             y=alt.Y("y:Q", title="t-SNE 2"),
@@ -238,9 +242,10 @@ def figure_3a(points: pd.DataFrame) -> alt.Chart:
                 scale=alt.Scale(domain=[braces(c) for c in CONDITIONS], range=PALETTE[:6]),
             ),
             opacity=alt.condition(picked, alt.value(0.8), alt.value(0.05)),
-            tooltip=["condition", "utterance_id"],
+            shape=alt.Shape("class:N", title=None),
+            tooltip=["condition", "class", "utterance_id"],
         )
-        .add_params(picked)
+        .add_params(network, picked)
         .interactive()
         .properties(height=420)
     )
@@ -258,14 +263,18 @@ def figure_3b(lines: pd.DataFrame, system: str) -> alt.LayerChart:
         x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d"))
     )
     each = base.mark_line(strokeWidth=1, opacity=0.4, color=PALETTE[0]).encode(
-        y=alt.Y("L_inv:Q", title=f"L_inv of {system}"),
+        y=alt.Y("L_inv:Q", title=f"L_inv of {system}: distance of H' from H"),
         detail="run:N",
         tooltip=["run", "epoch", _number("L_inv")],
     )
     mean = base.mark_line(strokeWidth=3, color=PALETTE[0], point={"color": PALETTE[0]}).encode(
         y="mean(L_inv):Q", tooltip=["epoch", alt.Tooltip("mean(L_inv):Q", format=".4f", title="mean")]
     )
-    return (each + mean).properties(height=280)
+    references = [column for column in REFERENCES if column in lines]
+    means = lines[references].mean().rename(REFERENCES).rename_axis("reference").reset_index(name="L_inv")
+    rules = alt.Chart(means).mark_rule(strokeDash=[5, 4], color="#777777")
+    compared = rules.encode(y="L_inv:Q", tooltip=["reference", _number("L_inv")])
+    return (each + mean + compared).properties(height=280)
 
 
 def runs(scores: pd.DataFrame, systems: Sequence[str]) -> alt.Chart:

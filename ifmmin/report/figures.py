@@ -1,6 +1,6 @@
 """Figures 3a and 3b of the paper, training curves and robustness, from tables. No I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -17,6 +17,15 @@ INPUT_DECIMALS, START_DECIMALS, POINT_DECIMALS = 4, 9, 2
 """Rounding of H', of the initial positions of t-SNE and of its points: equal figures on all processors."""
 
 COLOURS = dict(zip(CONDITIONS, mpl.color_sequences["tab10"], strict=False))
+TRAINED, UNTRAINED = "trained", "random weights"
+"""The two networks of figure 3a."""
+REFERENCES = {
+    "validation_L_inv_constant": "a constant H', validation",
+    "validation_L_inv_floor": "floor of H' from placeholders, validation",
+}
+"""Columns of a history to which L_inv is compared, with their labels."""
+VALIDATION = "validation_L_inv_all"
+"""L_inv of the validation utterances, without dropout."""
 
 
 def curves(histories: Mapping[tuple[str, int, int], pd.DataFrame]) -> pd.DataFrame:
@@ -87,23 +96,51 @@ def points_3a(
     return shown.assign(x=plane[:, 0], y=plane[:, 1])
 
 
-def figure_3a(points: pd.DataFrame, run: str) -> Figure:
-    """Draw figure 3a: one colour for each condition, one scale for all.
+def with_classes(
+    by_network: Mapping[str, pd.DataFrame], index: pd.DataFrame, classes: Sequence[str]
+) -> pd.DataFrame:
+    """Join the points of several networks and add the class of each utterance.
 
     Args:
-        points: condition, x, y.
+        by_network: network to the result of points_3a.
+        index: utterance_id and label.
+        classes: class names in label order.
+
+    Returns:
+        network, utterance_id, condition, class, x, y.
+    """
+    points = pd.concat([table.assign(network=name) for name, table in by_network.items()], ignore_index=True)
+    labels = index.set_index("utterance_id")["label"].loc[points["utterance_id"]]
+    points["class"] = np.array(classes, dtype=object)[labels]
+    return points[["network", "utterance_id", "condition", "class", "x", "y"]]
+
+
+def figure_3a(points: pd.DataFrame, run: str) -> Figure:
+    """Draw figure 3a by condition and by class, with a control: the same network with random weights.
+
+    The control shows which clusters are there without any training.
+
+    Args:
+        points: network, condition, class, x, y.
         run: the run (system, fold, seed), for the title.
     """
-    figure = Figure(figsize=(6.4, 5.2), dpi=150, layout="constrained")
-    axes = figure.subplots()
-    for condition, colour in COLOURS.items():
-        group = points[points["condition"] == condition]
-        label = braces(condition)
-        axes.scatter(group["x"], group["y"], s=12, alpha=0.75, linewidths=0, color=colour, label=label)
-    title = f"H' of {run}: {len(points) // len(CONDITIONS)} test utterances per condition"
-    axes.set(title=title, xlabel="t-SNE 1", ylabel="t-SNE 2")
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.legend(title="available", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    networks = list(dict.fromkeys(points["network"]))
+    by_class = dict(zip(sorted(set(points["class"])), mpl.color_sequences["Dark2"], strict=False))
+    figure = Figure(figsize=(9.6, 4.4 * len(networks)), dpi=150, layout="constrained")
+    grid = figure.subplots(len(networks), 2, squeeze=False)
+    for row, network in zip(grid, networks, strict=True):
+        shown = points[points["network"] == network]
+        for axes, column, colours in zip(row, ("condition", "class"), (COLOURS, by_class), strict=True):
+            for value, colour in colours.items():
+                group = shown[shown[column] == value]
+                label = braces(value) if column == "condition" else value
+                axes.scatter(group["x"], group["y"], s=9, alpha=0.7, linewidths=0, color=colour, label=label)
+            axes.set(title=f"{network}, by {column}", xlabel="t-SNE 1", ylabel="t-SNE 2")
+            axes.set_aspect("equal", adjustable="datalim")
+            if network == networks[0]:
+                axes.legend(title=column, frameon=False, fontsize="small", markerscale=2)
+    n = len(points) // len(CONDITIONS) // len(networks)
+    figure.suptitle(f"H' of {run}: {n} test utterances per condition")
     return figure
 
 
@@ -134,14 +171,14 @@ def _principal_plane(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def lines_3b(histories: Mapping[tuple[str, int, int], pd.DataFrame], system: str) -> pd.DataFrame:
-    """Collect L_inv over the epochs from the histories of one system.
+    """Collect L_inv over the epochs, and what it is compared with, from the histories of one system.
 
     Args:
         histories: (system, fold, seed) to history.
         system: the system to draw.
 
     Returns:
-        fold, seed, epoch, L_inv.
+        fold, seed, epoch, L_inv, and those of VALIDATION and REFERENCES that the history has.
 
     Raises:
         UserError: if the system has no history, or no L_inv.
@@ -158,14 +195,15 @@ def lines_3b(histories: Mapping[tuple[str, int, int], pd.DataFrame], system: str
         )
     if "L_inv" not in runs[0]:
         raise UserError(f"{system} has no L_inv; expected a system trained with it. Check figures.system.")
-    return pd.concat(runs, ignore_index=True)[["fold", "seed", "epoch", "L_inv"]]
+    references = [column for column in (VALIDATION, *REFERENCES) if column in runs[0]]
+    return pd.concat(runs, ignore_index=True)[["fold", "seed", "epoch", "L_inv", *references]]
 
 
 def figure_3b(lines: pd.DataFrame, system: str) -> Figure:
     """Draw figure 3b, L_inv over the epochs: mean over folds and seeds, band of one standard deviation.
 
     Args:
-        lines: fold, seed, epoch, L_inv.
+        lines: result of lines_3b.
         system: the system, for the title.
 
     Source:
@@ -178,10 +216,16 @@ def figure_3b(lines: pd.DataFrame, system: str) -> Figure:
     axes.fill_between(
         mean.index, mean - std, mean + std, alpha=0.25, linewidth=0, label="± one standard deviation"
     )
-    axes.plot(mean.index, mean, marker="o", markersize=3, label="mean")
+    axes.plot(mean.index, mean, marker="o", markersize=3, label="training, as minimised")
+    if VALIDATION in lines:
+        validation = lines.groupby("epoch")[VALIDATION].mean()
+        axes.plot(validation.index, validation, marker="s", markersize=3, label="validation, without dropout")
+    for (column, label), style in zip(REFERENCES.items(), ("--", ":"), strict=True):
+        if column in lines:
+            axes.axhline(lines[column].mean(), linestyle=style, color="0.35", linewidth=1, label=label)
     n_runs = len(lines[["fold", "seed"]].drop_duplicates())
     title = f"L_inv of {system}, {n_runs} runs (folds and seeds)"
-    axes.set(title=title, xlabel="epoch", ylabel="L_inv (mean over training utterances)")
+    axes.set(title=title, xlabel="epoch", ylabel="L_inv: distance of H' from H")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)

@@ -12,11 +12,30 @@ import jinja2
 import pandas as pd
 import vl_convert
 
-from ifmmin.core.terms import AVERAGE, CONDITIONS, METRICS
+from ifmmin.core.terms import AVERAGE, CONDITIONS, FULL, METRICS
+from ifmmin.results import mechanism
 from ifmmin.results.significance import LEVEL
 from ifmmin.results.table1 import SHOWN, heading
 
 TEMPLATE = "page.html"
+NETWORKS = {
+    "pretraining": "Pretraining",
+    "pretraining_no_cmd": "Pretraining w/o L_cmd",
+    "untrained": "Random weights",
+}
+MEASURES = {
+    "active_units": "Active units of H; in brackets: with random weights",
+    "probe": "Accuracy of a linear classifier that tells the modality from H (chance 1/3)",
+    "rank_at": "Rank of an utterance's own H of t by distance from its H of a (chance 0.5)",
+    "L_cmd_plain": "L_cmd, plain; in brackets: pretraining without the loss",
+    "L_cmd_scale_free": "L_cmd, scale-free; in brackets: pretraining without the loss",
+    "R2": "R2 of the missing modalities' H, predicted by H' (constant: 0)",
+    "L_inv_available": "L_inv of available modalities; in brackets: of a constant H'",
+    "L_inv_missing": "L_inv of missing modalities; in brackets: of a constant H'",
+    "L_inv_all": "L_inv of all modalities; in brackets: of a constant H'",
+}
+IN_BRACKETS = ("active_units", "L_cmd", "L_inv")
+"""Measures whose reference differs between networks and is shown."""
 
 
 def html(
@@ -32,7 +51,7 @@ def html(
     """Render the page.
 
     Args:
-        tables: the tables of the stage aggregate, by name: table, significance, comparison.
+        tables: the tables by name: table, significance and comparison of aggregate, mechanism of measure.
         specifications: chart name to Vega-Lite specification.
         corpus: name, classes and synthetic, as in corpus.json.
         below: notes below Table 1.
@@ -69,6 +88,8 @@ def html(
         significant=any(cell["significant"] for row in rows for cell in row["cells"]),
         untested=_untested(tables["significance"]),
         tests=list(_tests(tables["significance"])),
+        mechanism=list(_mechanism(tables["mechanism"])),
+        networks=[NETWORKS.get(name, name) for name in dict.fromkeys(tables["mechanism"]["network"])],
         comparison=comparison.replace({float("nan"): None}).to_dict("records"),
         paper_note=" ".join(f"{note.capitalize()}." for note in dict.fromkeys(ours["note"]) if note),
         head=_title,
@@ -135,6 +156,21 @@ def _tests(tests: pd.DataFrame) -> Iterator[dict[str, Any]]:
             "other": other,
             "metric": metric,
             "cells": [by_condition[condition] for condition in (AVERAGE, *CONDITIONS)],
+        }
+
+
+def _mechanism(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield the measures of the mechanism, averaged over runs: one row for each measure and condition."""
+    summary = mechanism.summary(table)
+    networks = list(dict.fromkeys(summary["network"]))
+    for key, lines in summary.groupby(["measure", "condition"], sort=False):
+        measure, condition = map(str, key)
+        by_network = lines.set_index("network").to_dict("index")
+        yield {
+            "measure": MEASURES[measure],
+            "condition": "" if condition in ("six", FULL) else heading(condition),
+            "cells": [by_network.get(network) for network in networks],
+            "bracketed": measure.startswith(IN_BRACKETS),
         }
 
 

@@ -2,8 +2,11 @@
 
     metrics/curves.csv   system, epoch, and the mean over folds and seeds of each column of the histories
                          (except chosen)
-    metrics/fig3a.csv    utterance_id, condition, x, y: the points of figure 3a
-    metrics/fig3b.csv    fold, seed, epoch, L_inv: the curves that figure 3b averages
+    metrics/fig3a.csv    network (trained or random weights), utterance_id, condition, class, x, y: the points
+                         of figure 3a
+    metrics/fig3b.csv    fold, seed, epoch, L_inv: the curves that figure 3b averages;
+                         validation_L_inv_constant and, where the system has one, _floor: what they are
+                         compared with
 
 Written by draw. Read by report; `dvc plots` also reads curves.csv.
 """
@@ -16,7 +19,7 @@ from ifmmin.core.files import ArtifactError, read_csv, write_csv
 
 REQUIRED = {
     "curves": ("system", "epoch", "L", "validation_L_cls", "validation_ua"),
-    "fig3a": ("utterance_id", "condition", "x", "y"),
+    "fig3a": ("network", "utterance_id", "condition", "class", "x", "y"),
     "fig3b": ("fold", "seed", "epoch", "L_inv"),
 }
 
@@ -32,7 +35,7 @@ def read(path: Path, name: str) -> pd.DataFrame:
     Raises:
         ArtifactError: if the file is not a CSV or a column is missing.
     """
-    text_columns = dict.fromkeys(("system", "utterance_id", "condition"), "str")
+    text_columns = dict.fromkeys(("system", "network", "utterance_id", "condition", "class"), "str")
     table = read_csv(path, "Rerun draw.", keep_default_na=False, na_values=[""], dtype=text_columns)
     missing = [column for column in REQUIRED[name] if column not in table]
     if missing:

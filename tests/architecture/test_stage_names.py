@@ -15,7 +15,18 @@ import yaml
 
 from architecture.project import ROOT, params, stages
 
-SINGLE = ("synthesize", "ingest", "split", "configure", "aggregate", "draw", "export", "report", "robustness")
+SINGLE = (
+    "synthesize",
+    "ingest",
+    "split",
+    "configure",
+    "aggregate",
+    "draw",
+    "export",
+    "measure",
+    "report",
+    "robustness",
+)
 
 
 def expected(values: dict[str, Any]) -> list[str]:

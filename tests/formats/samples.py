@@ -12,7 +12,7 @@ from ifmmin.core import configs, files
 from ifmmin.corpus import features, folds, scalings
 from ifmmin.evaluation import invariants, missing_frames, predictions
 from ifmmin.report import images, printed
-from ifmmin.results import curves, table1, tables
+from ifmmin.results import curves, mechanism, table1, tables
 from ifmmin.training import histories, weights
 
 CLASSES = ["angry", "sad"]
@@ -53,6 +53,17 @@ PREDICTIONS = pd.DataFrame(
         "predicted": [0, 0, 1],
         "logit_angry": np.array([0.1, 2.5, -1e-9], np.float32),
         "logit_sad": np.array([-0.1, 2.25, 1e30], np.float32),
+    }
+)
+MECHANISM = pd.DataFrame(
+    {
+        "network": ["pretraining", "λ"],
+        "fold": [1, 2],
+        "seed": 0,
+        "measure": ["probe", "L_cmd_plain"],
+        "condition": "avt",
+        "value": [1 / 3, 1e-17],
+        "reference": [1 / 3, np.nan],
     }
 )
 RUN = {"trained": {"device": "cpu", "precision": "float32"}, "collapsed": []}
@@ -120,6 +131,7 @@ def write_tables(folder):
     tables.write_comparison(folder / "comparison.csv", TESTS)
     tables.write_runs(folder / "runs.json", {("x", 1, 0): RUN, ("b", 2, 3): RUN})
     files.write_text(folder / "report.html", "<p>λ</p>")
+    mechanism.write(folder / "mechanism.csv", MECHANISM)
     curves.write(folder / "curves.csv", HISTORY.drop(columns="chosen"))
 
 

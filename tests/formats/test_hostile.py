@@ -39,7 +39,7 @@ from ifmmin.deploy import api
 from ifmmin.evaluation import invariants, missing_frames, predictions
 from ifmmin.pack import raw, target_files
 from ifmmin.parallel import records
-from ifmmin.results import curves, published, tables
+from ifmmin.results import curves, mechanism, published, tables
 from ifmmin.settings import params, presets
 from ifmmin.training import histories, weights
 
@@ -90,6 +90,7 @@ READERS = {
     "logs/split.json": lambda path: records.read(path.parent),
     "history.csv": histories.read,
     "curves.csv": lambda path: curves.read(path, "curves"),
+    "mechanism.csv": mechanism.read,
     "table1.csv": lambda path: tables.read(path, "table"),
     "paper.csv": published.read,
     "weights.safetensors": weights.read,

@@ -156,7 +156,7 @@ def test_records_of_runs_read_back_the_same(tmp_path):
     ("name", "column"), [("curves", "validation_ua"), ("fig3a", "x"), ("fig3b", "L_inv")]
 )
 def test_curves_with_a_missing_column_are_named(tmp_path, name, column):
-    words = ("system", "utterance_id", "condition")
+    words = ("system", "network", "utterance_id", "condition", "class")
     table = pd.DataFrame({c: ["1" if c in words else 1] for c in curves.REQUIRED[name]})
     curves.write(tmp_path / "c.csv", table)
     pd.testing.assert_frame_equal(curves.read(tmp_path / "c.csv", name), table)

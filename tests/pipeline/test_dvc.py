@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 READERS_OF_LAMBDA2 = {"if_mmin", "if_mmin_no_cascade"}
 SYSTEMS = ["mctn", "mmin", "mmin_no_cycle", "if_mmin", "if_mmin_no_inv", "if_mmin_no_cascade"]
-REFERENCES = ["late_fusion_floor", "late_fusion_per_condition"]
+REFERENCES = ["late_fusion_dropout", "late_fusion_floor", "late_fusion_per_condition"]
 PER_CONDITION = {"mctn", "late_fusion_per_condition"}
 
 
@@ -66,9 +66,8 @@ def test_mmin_weights_and_fusion_pretraining_retrain_only_their_readers(project)
 
     assert systems_of(weight, "train") == systems_of(weight, "evaluate") == {"mmin"}
     assert not [name for name in weight if name.startswith("pretrain")]
-    assert (
-        systems_of(pretraining, "train") == systems_of(pretraining, "evaluate") == {"mmin", "mmin_no_cycle"}
-    )
+    readers = {"mmin", "mmin_no_cycle", "late_fusion_dropout"}
+    assert systems_of(pretraining, "train") == systems_of(pretraining, "evaluate") == readers
     assert {n.split("@")[1].split("-")[0] for n in pretraining if n.startswith("pretrain")} == {"fusion"}
 
 

@@ -56,7 +56,7 @@ def test_results_of_other_parameters_are_pushed_with_the_run_cache(project, tmp_
 
     ran = clone.stages_run("exp", "run", "--pull", "-S", "lambda2=0.5")
 
-    assert set(ran) <= {"aggregate", "draw", "robustness"}
+    assert set(ran) <= {"aggregate", "draw", "measure", "robustness"}
     assert clone.read("metrics/table1.json") == project.read("metrics/table1.json")
 
 
