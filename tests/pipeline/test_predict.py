@@ -148,7 +148,7 @@ def test_models_of_several_systems_are_refused_as_an_ensemble(project):
     done = project.run(*PREDICT, *arguments, check=False)
 
     assert done.returncode == 1
-    assert done.stderr.startswith("--model: the models belong to 8 systems (if_mmin, if_mmin_no_cascade, ")
+    assert done.stderr.startswith("--model: the models belong to 9 systems (if_mmin, if_mmin_no_cascade, ")
 
 
 @pytest.mark.gate
