@@ -55,7 +55,7 @@ def test_an_experiment_is_compared_with_a_commit(experiment):
     changed = set(lines.loc[lines[["low", "high"]].any(axis=1), "system"])
     assert changed
     assert changed <= READERS
-    assert len(lines) == 8 * 7 * 2
+    assert len(lines) == 9 * 7 * 2
     assert experiment.read("ablations/HEAD..weak.md") in output
 
 
@@ -86,7 +86,7 @@ def test_missing_predictions_are_fetched_from_the_remote_or_named(experiment, tm
     shutil.rmtree(copy.folder / "data/predictions")
 
     compared(copy, "HEAD", "weak")
-    assert len(table(copy, "HEAD..weak")) == 8 * 7 * 2
+    assert len(table(copy, "HEAD..weak")) == 9 * 7 * 2
 
     copy.run("dvc", "remote", "modify", "store", "url", str(tmp_path / "nothing here"))
     copy.commit("another remote")
