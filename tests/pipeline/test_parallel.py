@@ -398,7 +398,12 @@ def processes_in(project):
     return [line for _, line, folder in processes().values() if folder.startswith(str(project.folder))]
 
 
-MARKS = {"worker": "multiprocessing.spawn", "supervisor": "supervising.py", "stage": "models/"}
+MARKS = {
+    "worker": ("multiprocessing.spawn", "dask worker"),
+    "supervisor": ("supervising.py",),
+    "stage": ("models/",),
+}
+"""Parts of command lines. Dask names its workers if setproctitle is installed, as it is with mutmut."""
 
 
 def victims(pid, who):
@@ -406,8 +411,8 @@ def victims(pid, who):
     family = process_tree(pid)
     if who == "all":
         return list(family)
-    busy = (p for p, line in family.items() if MARKS.get(who, "") in line)
-    busy = (p for p in busy if any(MARKS["stage"] in line for line in process_tree(p).values()))
+    busy = (p for p, line in family.items() if any(mark in line for mark in MARKS.get(who, ("",))))
+    busy = (p for p in busy if any(MARKS["stage"][0] in line for line in process_tree(p).values()))
     return [pid] if who == "driver" else list(busy)[:1]
 
 
