@@ -8,21 +8,14 @@ from typing import Any
 
 from ifmmin import systems
 from ifmmin.core import entry
-from ifmmin.core.terms import CONDITIONS, FULL
 from ifmmin.corpus import features, folds, scalings
 from ifmmin.evaluation import dropping, invariants, missing_frames, predictions
 from ifmmin.settings import params
-from ifmmin.training import batches, devices, prediction, seeding, tabulation, weights
+from ifmmin.training import batches, devices, seeding, tabulation, weights
 
 INPUTS = ("system", "--params", "--features", "--fold", "--scaling", "--model", "--seed")
 OUTPUTS = ("--predictions", "--invariants", "--missing-frames")
 PARAMS = ("missing_rates",)
-
-
-def predicted(system: Any, corpus: batches.Corpus, precision: str) -> tuple[Any, Any]:  # noqa: ANN401 - scripts do not import torch
-    """Predict the test utterances in every condition: the table of predictions, and H'."""
-    by_condition, _ = prediction.predict(system, corpus, "test", (*CONDITIONS, FULL), precision)
-    return tabulation.tables(by_condition, corpus, "test")
 
 
 def main(argv: Sequence[str]) -> dict[str, Any]:
@@ -37,15 +30,18 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     corpus = batches.corpus(*features.read(args.features), fold, scaling, device)
     system = systems.restore(str(args.model), tensors, header).to(device)
 
-    table, H_prime = predicted(system, corpus, run["precision"])
+    table, H_prime = tabulation.predicted(system, corpus, "test", run["precision"])
     dropped = {rate: dropping.drop_frames(corpus, "test", rate, seed) for rate in rates}
-    with_missing_frames = {rate: predicted(system, dropped[rate], run["precision"])[0] for rate in rates}
+    with_missing_frames = {
+        rate: tabulation.predicted(system, part, "test", run["precision"])[0]
+        for rate, part in dropped.items()
+    }
 
     run_metadata = {key: header[key] for key in ("pretrained", "collapsed")}
     run_metadata |= {**source, "trained": header["run"], "evaluated": run}
     predictions.write(args.predictions, table, corpus.classes, run_metadata)
     missing_frames.write(args.missing_frames, with_missing_frames, corpus.classes, source)
-    invariants.write(args.invariants, table[["utterance_id", "condition"]].iloc[: len(H_prime)], H_prime)
+    invariants.write(args.invariants, table, H_prime)
     return run
 
 

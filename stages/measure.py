@@ -12,13 +12,12 @@ import pandas as pd
 from ifmmin import systems
 from ifmmin.core import configs, entry
 from ifmmin.core.errors import UserError
-from ifmmin.core.terms import CONDITIONS, FULL
 from ifmmin.corpus import features, folds, scalings
 from ifmmin.evaluation import invariants
 from ifmmin.evaluation import mechanism as measures
 from ifmmin.results import mechanism
 from ifmmin.settings import params
-from ifmmin.training import batches, devices, prediction, seeding, tabulation, weights
+from ifmmin.training import batches, devices, seeding, tabulation, weights
 
 INPUTS = ("--params", "--config", "--features", "--folds", "--encoders", "--invariants")
 PARAMS = ("folds", "seeds", "rows", "figures.system")
@@ -41,18 +40,14 @@ def encoders(folder: Path, fold: int, seed: int) -> tuple[dict[str, Any], int]:
 
 
 def untrained(system: str, build: dict[str, Any], start: Any, corpus: Any, precision: str) -> tuple[Any, Any]:  # noqa: ANN401 - scripts do not import torch
-    """The keys and values of H' of a system with random weights, in every condition."""
+    """Predictions and H' of a system with random weights for the test utterances, in every condition."""
     if systems.pretraining(system) != KINDS[measures.PRETRAINED]:
         raise UserError(
             f"{system} has no invariant features H'; expected a system that has them. Check figures.system."
         )
     arguments = {"encoders": start.settings, "n_classes": len(corpus.classes)}
     network = systems.build(system, start=arguments, build=build, pretrained=start.state_dict())
-    predicted, _ = prediction.predict(
-        network.to(corpus.y.device), corpus, "test", (*CONDITIONS, FULL), precision
-    )
-    table, H_prime = tabulation.tables(predicted, corpus, "test")
-    return table[["utterance_id", "condition"]].iloc[: len(H_prime)], H_prime
+    return tabulation.predicted(network.to(corpus.y.device), corpus, "test", precision)
 
 
 def main(argv: Sequence[str]) -> dict[str, Any]:

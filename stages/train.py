@@ -9,7 +9,6 @@ from typing import Any
 
 from ifmmin import systems
 from ifmmin.core import configs, entry
-from ifmmin.core.terms import CONDITIONS, FULL
 from ifmmin.corpus import features, folds, scalings
 from ifmmin.training import (
     batches,
@@ -18,7 +17,6 @@ from ifmmin.training import (
     devices,
     histories,
     loop,
-    prediction,
     seeding,
     tabulation,
     weights,
@@ -37,8 +35,7 @@ def encoders(args: argparse.Namespace, fold: int) -> tuple[Any, dict[str, Any]]:
 
 def calibrated(system: Any, corpus: batches.Corpus, precision: str) -> dict[str, dict[str, float]]:  # noqa: ANN401 - scripts know no torch
     """Fit a temperature for each condition on the validation utterances."""
-    predicted, _ = prediction.predict(system, corpus, "validation", (*CONDITIONS, FULL), precision)
-    return calibration.fit(tabulation.tables(predicted, corpus, "validation")[0])
+    return calibration.fit(tabulation.predicted(system, corpus, "validation", precision)[0])
 
 
 def main(argv: Sequence[str]) -> dict[str, Any]:

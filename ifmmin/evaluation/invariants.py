@@ -21,9 +21,19 @@ SCHEMA = pa.schema(
 )
 
 
-def write(path: Path, keys: pd.DataFrame, values: NDArray[np.float32]) -> None:
-    """Check H' [rows, 3 x hidden] and write it with its keys (utterance_id, condition)."""
+def write(path: Path, predictions: pd.DataFrame, values: NDArray[np.float32]) -> None:
+    """Check H' [rows, 3 x hidden] and write it with its keys; no rows if the system has none.
+
+    Args:
+        path: the file.
+        predictions: utterance_id and condition of each row; other columns are ignored.
+        values: H' of each row, or (0, 0).
+
+    Raises:
+        ValueError: if the numbers of rows differ.
+    """
     _check(path, values)
+    keys = predictions[["utterance_id", "condition"]].iloc[: None if len(values) else 0]
     write_parquet(path, keys.assign(H_prime=pd.Series(list(values), index=keys.index, dtype=object)), SCHEMA)
 
 

@@ -1,11 +1,12 @@
 """Measures on test utterances of whether H is invariant and whether H' predicts it. No I/O.
 
-Test utterances are measured after training, and nothing is chosen with these measures; the histories have
-the same ones on validation utterances, by epoch.
+Test utterances are measured after training, and nothing is chosen with these measures. The histories track
+them on the validation utterances: L_cmd in pretraining, R2 and L_inv in training.
 """
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,17 +31,17 @@ Measures = dict[tuple[str, str], tuple[float, float]]
 """(measure, condition or modality) to the value and its reference."""
 
 
-def untrained(settings: Mapping[str, object], seed: int) -> Encoders:
+def untrained(settings: Mapping[str, Any], seed: int) -> Encoders:
     """Encoders with random weights: the control that shows what training changes."""
     torch.manual_seed(seed)
-    encoders = Encoders(**settings)  # type: ignore[arg-type]  # as read from the header of a file
+    encoders = Encoders(**settings)
     initialise(encoders)
     return encoders
 
 
-def restored(settings: Mapping[str, object], tensors: Mapping[str, Tensor]) -> Encoders:
+def restored(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Encoders:
     """Encoders with the weights of a file."""
-    encoders = Encoders(**settings)  # type: ignore[arg-type]  # as read from the header of a file
+    encoders = Encoders(**settings)
     encoders.load_state_dict(tensors)
     return encoders
 
@@ -56,7 +57,7 @@ def features(encoders: Encoders, corpus: Corpus, precision: str) -> tuple[Tensor
 
 
 def of_features(H: Tensor, present: Tensor, K: int) -> Measures:
-    """Measures of the features of one network, each with its value by chance; NaN if it has none.
+    """Measure the features of one network; the reference of a measure is its chance level, NaN without one.
 
     Args:
         H: (N, 3 x hidden), of the full input.
@@ -133,10 +134,12 @@ def run(
     K: int,
     precision: str,
 ) -> pd.DataFrame:
-    """Measure the networks of one fold and seed. For a system, H' of the full input takes the place of H.
+    """Measure the networks of one fold and seed.
+
+    For a system, `of_features` gets H' of the full input; R2 and L_inv compare H' with the H of pretraining.
 
     Args:
-        encoders: those after PRETRAINED, WITHOUT and UNTRAINED.
+        encoders: the three encoders, keyed by PRETRAINED, WITHOUT and UNTRAINED.
         systems: system to the keys and values of its H' (evaluation/invariants.py).
         corpus: the fold.
         K: highest order of moment in L_cmd.

@@ -14,7 +14,6 @@ from ifmmin.nn.encoder_system import EncoderSystem
 from ifmmin.nn.encoders import Encoders, concatenated
 from ifmmin.nn.initialisation import initialise
 from ifmmin.nn.protocol import Batch, CheckpointGroup, Prediction
-from ifmmin.nn.sequences import Sequences
 
 
 class Fusion(EncoderSystem):
@@ -44,11 +43,6 @@ class Fusion(EncoderSystem):
     def checkpoint_groups(self) -> dict[str, CheckpointGroup]:
         """One group: its epoch is selected on the validation UA of the training condition."""
         return {"": CheckpointGroup((self.condition,), self.state_dict())}
-
-    def precompute_targets(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
-        """Return no targets: there is no teacher."""
-        del x
-        return {}
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         """L = L_cls in the training condition; the drawn masks are ignored."""

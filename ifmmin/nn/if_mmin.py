@@ -13,7 +13,7 @@ from ifmmin.nn.initialisation import initialise
 from ifmmin.nn.invariant_input import InvariantInput, mask
 from ifmmin.nn.losses import feature_distance
 from ifmmin.nn.measures import invariance, r2, rmse_by_availability
-from ifmmin.nn.protocol import PRESENT, Batch, CheckpointGroup, Prediction, presence
+from ifmmin.nn.protocol import PRESENT, Batch, CheckpointGroup, Prediction, Validation, presence
 from ifmmin.nn.sequences import Sequences, to_device
 
 
@@ -138,31 +138,23 @@ class IFMMIN(InvariantSystem):
         H_prime = self._invariant_input(h_m, available)
         return Prediction(self.classifier(self.imagination.joint(concatenated(h_m), H_prime)), H_prime)
 
-    def diagnose(
-        self,
-        encoded: Mapping[str, Tensor],
-        predictions: Mapping[str, Prediction],
-        references: Mapping[str, Tensor],
-    ) -> dict[str, float]:
+    def diagnose(self, validation: Validation) -> dict[str, float]:
         """Invariance of H, R2 of the missing modalities' H by condition, and L_inv with its references.
 
         There is no dropout in this pass, and L_inv is the root mean square over all utterances.
         """
-        present = encoded[PRESENT] > 0
-        H_prime = {c: p.H_prime for c, p in predictions.items() if p.H_prime is not None}
-        L_inv = rmse_by_availability(H_prime, references["H"], present)
+        present, H = validation.encoded[PRESENT] > 0, validation.references["H"]
+        H_prime = {c: p.H_prime for c, p in validation.predictions.items() if p.H_prime is not None}
+        L_inv = rmse_by_availability(H_prime, H, present)
         if self.inv_modalities == "missing":
             L_inv["floor"] = L_inv["constant"]
         if self.invariant_input.form != "own":
             del L_inv["floor"]
         power = 2 if self.distance == "mse" else 1
         return {
-            **invariance(self.features(encoded)[1], present),
+            **invariance(self.features(validation.encoded)[1], present),
             **{f"validation_L_inv_{part}": value**power for part, value in L_inv.items()},
-            **{
-                f"validation_R2_{c}": r2(H_prime[c], references["H"], set(FULL) - set(c), present)
-                for c in CONDITIONS
-            },
+            **{f"validation_R2_{c}": r2(H_prime[c], H, set(FULL) - set(c), present) for c in CONDITIONS},
         }
 
 

@@ -17,8 +17,7 @@ from ifmmin.nn.encoders import Encoders, concatenated
 from ifmmin.nn.initialisation import initialise
 from ifmmin.nn.losses import cmd_loss
 from ifmmin.nn.measures import cmd_by_form, invariance
-from ifmmin.nn.protocol import PRESENT, Batch, CheckpointGroup, Prediction
-from ifmmin.nn.sequences import Sequences
+from ifmmin.nn.protocol import PRESENT, Batch, CheckpointGroup, Prediction, Validation
 
 WIDTHS = {"sigmoid": 1.0, "tanh": 2.0}
 """Distance between the bounds of an activation, for the CMD of Zellinger et al."""
@@ -81,11 +80,6 @@ class InvariantPretraining(InvariantSystem):
         """One group: its epoch is selected on the validation UA of the full input."""
         return {"": CheckpointGroup((FULL,), self.state_dict())}
 
-    def precompute_targets(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
-        """Return no targets: pretraining has no teacher."""
-        del x
-        return {}
-
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         """L = L_cls + cmd_weight x warm-up x L_cmd on the full input; the drawn masks are ignored.
 
@@ -117,16 +111,10 @@ class InvariantPretraining(InvariantSystem):
         h_m, H_m = self.features(encoded)
         return {c: Prediction(self._logits(h_m, H_m), concatenated(H_m)) for c in conditions}
 
-    def diagnose(
-        self,
-        encoded: Mapping[str, Tensor],
-        predictions: Mapping[str, Prediction],
-        references: Mapping[str, Tensor],
-    ) -> dict[str, float]:
+    def diagnose(self, validation: Validation) -> dict[str, float]:
         """L_cmd over all utterances at once, plain and scale-free, and the invariance of H."""
-        del predictions, references
-        _, H_m = self.features(encoded)
-        present = encoded[PRESENT] > 0
+        _, H_m = self.features(validation.encoded)
+        present = validation.encoded[PRESENT] > 0
         L_cmd = cmd_by_form(H_m, present, self.K)
         measured = {f"validation_L_cmd_{form}": value for form, value in L_cmd.items()}
         return {**measured, **invariance(H_m, present)}

@@ -38,10 +38,11 @@ def cmd(H_1: Tensor, H_2: Tensor, K: int, form: str = "plain", width: float = 1.
 
     ||E(H_1) - E(H_2)|| / c_1 + sum over k = 2..K of ||C_k(H_1) - C_k(H_2)|| / c_k, where c_k is
 
-        plain        1: equation 1 of the paper. Its value, and so its gradient, shrink with the scale of H.
+        plain        1: equation 1 of the paper. Scaling H down lowers it, so the loss rewards small features.
         zellinger    width^k: for features between two bounds that lie `width` apart.
-        scale_free   the standard deviation of the difference for normal features, up to a common factor. H_1
-                     and H_2 are first standardised together, so that their scale has no influence.
+        scale_free   proportional to the std that the k-th difference has for Gaussian features. Both batches
+                     are first standardised with their pooled mean and std, so their scale drops out, apart
+                     from nearly constant units.
 
     Args:
         H_1: (B, D) float32, features of the first modality.
@@ -69,13 +70,13 @@ def cmd(H_1: Tensor, H_2: Tensor, K: int, form: str = "plain", width: float = 1.
         raise ValueError(f"form is {form!r}; expected {', '.join(CMD_FORMS)}.")
     if form == "scale_free":
         H_1, H_2 = standardised(H_1, H_2)
-    differences = [H_1.mean(0) - H_2.mean(0)]
-    differences += [central_moment(H_1, k) - central_moment(H_2, k) for k in range(2, K + 1)]
-    norms = torch.stack([torch.linalg.vector_norm(difference) for difference in differences])
-    if form == "plain":
-        return norms.sum()
-    c = [width**k if form == "zellinger" else normal_std(k) for k in range(1, K + 1)]
-    return torch.stack([norm / c_k for norm, c_k in zip(norms, c, strict=True)]).sum()
+    c = {"plain": lambda k: 1.0, "zellinger": lambda k: width**k, "scale_free": normal_std}[form]
+    distances = [torch.linalg.vector_norm(H_1.mean(0) - H_2.mean(0)) / c(1)]
+    distances += [
+        torch.linalg.vector_norm(central_moment(H_1, k) - central_moment(H_2, k)) / c(k)
+        for k in range(2, K + 1)
+    ]
+    return torch.stack(distances).sum()
 
 
 def standardised(H_1: Tensor, H_2: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,9 +98,8 @@ def normal_std(k: int) -> float:
     """
     if k == 1:
         return 1.0
-    mu = [_normal_moment(order) for order in range(2 * k + 1)]
-    variance = mu[2 * k] - mu[k] ** 2 - 2 * k * mu[k - 1] * mu[k + 1] + k**2 * mu[2] * mu[k - 1] ** 2
-    return math.sqrt(variance)
+    mu = _normal_moment
+    return math.sqrt(mu(2 * k) - mu(k) ** 2 - 2 * k * mu(k - 1) * mu(k + 1) + k**2 * mu(k - 1) ** 2)
 
 
 def _normal_moment(k: int) -> int:

@@ -1,6 +1,7 @@
 """Measures of whether H is invariant and whether H' predicts it. No gradient; float64.
 
-Each has a value that it takes without any mechanism: 1/3 for the probe, 0 for R2, 0.5 for the rank.
+Reference values: the probe is at chance, 1/3, if H is invariant; the rank is 0.5 by chance; R2 is 0 if H' is
+the mean of H.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,13 +13,13 @@ from ifmmin.core.terms import CONDITIONS, MODALITIES
 from ifmmin.nn.losses import cmd_loss
 
 MIN_UTTERANCES = 4
-"""Utterances for which `invariance` is measured at all."""
+"""Fewest utterances for which `invariance` is measured."""
 
-CMD_FORMS = ("plain", "scale_free")
+MEASURED_CMD_FORMS = ("plain", "scale_free")
 """The forms in which L_cmd is measured, whichever is trained."""
 
 SMALLEST_VARIANCE = 1e-6
-"""H varies if the mean variance of its units exceeds this value, a std of 0.001, as for active units."""
+"""If the mean variance of H is at or below this (std 0.001, as for active units), H counts as constant."""
 
 RIDGE = 0.1
 """Added to the covariance of the probe (units have variance 1), as there may be fewer samples than units."""
@@ -81,7 +82,7 @@ def _stacked(H_m: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def cmd_by_form(H_m: Mapping[str, Tensor], present: Tensor, K: int) -> dict[str, float]:
-    """L_cmd of all utterances at once, in each of CMD_FORMS.
+    """L_cmd of all utterances at once, in each of MEASURED_CMD_FORMS.
 
     Args:
         H_m: modality to (N, hidden).
@@ -94,7 +95,7 @@ def cmd_by_form(H_m: Mapping[str, Tensor], present: Tensor, K: int) -> dict[str,
     complete = {m: H_m[m][present[:, i].to(H_m[m].device)].float() for i, m in enumerate(MODALITIES)}
     if not all(len(H) for H in complete.values()):
         return {}
-    return {form: cmd_loss(complete, K, form).item() for form in CMD_FORMS}
+    return {form: cmd_loss(complete, K, form).item() for form in MEASURED_CMD_FORMS}
 
 
 def rank(H_1: Tensor, H_2: Tensor) -> float:
@@ -124,9 +125,9 @@ def rmse_by_availability(
         conditions: the conditions, which count equally.
 
     Returns:
-        available, missing, all: the distances; constant: that of the constant H' with the smallest distance,
-        which is the mean of H; floor: that of an H' that is H for available and this constant for missing
-        modalities, the best that `own` of InvariantInput can reach.
+        available, missing, all: the distances; constant: the distance of the best constant H', the mean of H;
+        floor: the distance if H' is exact for available modalities and that mean for missing ones. With the
+        form `own` of InvariantInput, nothing can beat the floor.
     """
     target = _by_modality(H)
     weight = present.to(H.device).double()[..., None].expand_as(target)

@@ -53,6 +53,20 @@ class CheckpointGroup(NamedTuple):
     weights: Mapping[str, Tensor]
 
 
+class Validation(NamedTuple):
+    """What a System returned for the N validation utterances.
+
+    Attributes:
+        encoded: from `encode`.
+        predictions: from `predict`, in the conditions that select epochs.
+        references: from `references`.
+    """
+
+    encoded: Mapping[str, Tensor]
+    predictions: Mapping[str, Prediction]
+    references: Mapping[str, Tensor]
+
+
 class System(Protocol):
     """A torch module that the loop can train and test; nn.Module implements the last five methods.
 
@@ -99,16 +113,8 @@ class System(Protocol):
         Conditions without a network are left out (the full input, if there is one network per condition).
         """
 
-    def diagnose(
-        self,
-        encoded: Mapping[str, Tensor],
-        predictions: Mapping[str, Prediction],
-        references: Mapping[str, Tensor],
-    ) -> dict[str, float]:
-        """Measure on the validation utterances whether the method works: further columns of the history.
-
-        Takes what `encode`, `predict` and `references` returned for these utterances.
-        """
+    def diagnose(self, validation: Validation) -> dict[str, float]:
+        """Measure on the validation utterances whether the method works: further columns of the history."""
 
     def monitored(self, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The monitored features, which must not collapse: name to (B, hidden)."""
@@ -130,24 +136,24 @@ class System(Protocol):
 
 
 class SystemDefaults:
-    """What most systems share: batches of any size, one loss, and no measures besides the scores."""
+    """What most systems share: batches of any size, one loss, no teacher, and no measures besides scores."""
 
     smallest_batch = 1
     loss_weights: Mapping[str, float] = MappingProxyType({})
+
+    def precompute_targets(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
+        """Return no targets: there is no teacher."""
+        del x
+        return {}
 
     def references(self, x: Mapping[str, Sequences]) -> dict[str, Tensor]:
         """Return nothing."""
         del x
         return {}
 
-    def diagnose(
-        self,
-        encoded: Mapping[str, Tensor],
-        predictions: Mapping[str, Prediction],
-        references: Mapping[str, Tensor],
-    ) -> dict[str, float]:
+    def diagnose(self, validation: Validation) -> dict[str, float]:
         """Measure nothing."""
-        del encoded, predictions, references
+        del validation
         return {}
 
 

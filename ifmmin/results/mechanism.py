@@ -12,7 +12,8 @@ measure     active_units (of H^m), reference: those of random weights
 condition   a modality (active_units); avt, the full input; one of the six (R2); six, all of them (L_inv)
 reference   empty where there is none
 
-Measured on the test utterances; each file has one row for each run. Written by measure. Read by report.
+One row for each network, fold, seed, measure and condition, on the test utterances. Written by measure. Read
+by report.
 """
 
 from pathlib import Path

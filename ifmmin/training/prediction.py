@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ifmmin.core import scoring
 from ifmmin.core.errors import UserError
-from ifmmin.nn.protocol import Prediction, System
+from ifmmin.nn.protocol import Prediction, System, Validation
 from ifmmin.nn.sequences import to_device
 from ifmmin.training.batches import Corpus
 from ifmmin.training.devices import arithmetic
@@ -102,7 +102,7 @@ def validate(
     with torch.no_grad(), arithmetic(corpus.y.device, precision):
         predictions = _predict(system, encoded, conditions, "validation")
         monitored = system.monitored(encoded)
-        measures = system.diagnose(encoded, predictions, references)
+        measures = system.diagnose(Validation(encoded, predictions, references))
     y = corpus.y[to_device(corpus.rows["validation"], corpus.y)]
     row = _score(torch.cat([predictions[c].O for c in conditions]), y)
     for name, group in groups.items():

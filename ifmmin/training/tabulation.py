@@ -6,9 +6,28 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ifmmin.core.terms import LOGIT
-from ifmmin.nn.protocol import Prediction
+from ifmmin.core.terms import CONDITIONS, FULL, LOGIT
+from ifmmin.nn.protocol import Prediction, System
 from ifmmin.training.batches import Corpus
+from ifmmin.training.prediction import predict
+
+
+def predicted(
+    system: System, corpus: Corpus, role: str, precision: str
+) -> tuple[pd.DataFrame, NDArray[np.float32]]:
+    """Predict the utterances of a role in the six conditions and from the full input, and tabulate that.
+
+    Args:
+        system: the system, on the device of the corpus.
+        corpus: the fold.
+        role: train, validation or test.
+        precision: one of devices.PRECISIONS.
+
+    Returns:
+        As `tables`.
+    """
+    by_condition, _ = predict(system, corpus, role, (*CONDITIONS, FULL), precision)
+    return tables(by_condition, corpus, role)
 
 
 def tables(

@@ -81,23 +81,38 @@ def resolved(change, fit):
     return configs["invariant"], configs["if_mmin"]
 
 
-def measure(data, n_classes, change=None, *, seed=0, **fit):
-    """Pretrain and train with changed settings on a corpus; `fit` overrides settings of both trainings."""
-    pretrain, train = resolved(change or {}, fit)
-    silent = {"seed": seed, "precision": "float32", "on_epoch": lambda row: None}
+def pretrained(data, n_classes, config, seed):
+    """Invariant pretraining on a corpus: the encoders and the history."""
     seeding.start(seed)
     network = load("pretraining", "invariant").build(
-        sizes=data.sizes(), n_classes=n_classes, **pretrain["build"]
+        sizes=data.sizes(), n_classes=n_classes, **config["build"]
     )
-    first = loop.fit(network, data, loop.Settings(**pretrain["fit"]), **silent).history
+    return network.encoders, fitted(network, data, config, seed)
+
+
+def trained(data, n_classes, encoders, config, seed):
+    """IF-MMIN trained from pretrained encoders: the system and the history."""
     seeding.start(seed)
     system = systems.build(
         "if_mmin",
-        start={"encoders": network.encoders.settings, "n_classes": n_classes},
-        build=train["build"],
-        pretrained=network.encoders.state_dict(),
+        start={"encoders": encoders.settings, "n_classes": n_classes},
+        build=config["build"],
+        pretrained=encoders.state_dict(),
     )
-    second = loop.fit(system, data, loop.Settings(**train["fit"]), **silent).history
+    return system, fitted(system, data, config, seed)
+
+
+def fitted(network, data, config, seed):
+    """Train a network without messages: its history."""
+    silent = {"seed": seed, "precision": "float32", "on_epoch": lambda row: None}
+    return loop.fit(network, data, loop.Settings(**config["fit"]), **silent).history
+
+
+def measure(data, n_classes, change=None, *, seed=0, **fit):
+    """Pretrain and train with changed settings on a corpus; `fit` overrides settings of both trainings."""
+    pretrain, train = resolved(change or {}, fit)
+    encoders, first = pretrained(data, n_classes, pretrain, seed)
+    system, second = trained(data, n_classes, encoders, train, seed)
     predicted, _ = predict(system, data, "test", ("a", "v", "t", "avt"), "float32")
     y = data.y[data.rows["test"]].numpy()
     ua = {c: scoring.ua(y, p.O.argmax(1).numpy(), n_classes) for c, p in predicted.items()}

@@ -27,12 +27,10 @@ from matplotlib.figure import Figure
 
 from bench import collapse
 from bench.collapse import show
-from ifmmin import systems
 from ifmmin.core.files import write_csv
-from ifmmin.core.loading import load
 from ifmmin.core.terms import CONDITIONS
 from ifmmin.settings.params import loader
-from ifmmin.training import loop, seeding
+from ifmmin.training import seeding
 
 RESULTS = project.ROOT / "metrics/bench/mechanism.csv"
 PACKS = {"synthetic": None, "mosi": project.ROOT.parent / "shared/packs/mosi"}
@@ -50,7 +48,6 @@ WEIGHTS = {
 TODAY = {"cmd_form": "plain", "cmd_weight": 0.003, "invariant_input": "own", "lambda2": 100.0}
 GRID_WEIGHTS = {"plain": 0.003, "scale_free": 0.1}
 """Chosen on the line, see docs/mechanism.md."""
-
 
 SHOWN = {
     "training_validation_ua": "UA, validation",
@@ -107,16 +104,8 @@ def settings(part):
     elif part == "grid":
         values = (GRID_WEIGHTS.items(), ("own", "mean", "joint"), (1.0, 10.0, 100.0))
         for (form, weight), invariant_input, lambda2 in itertools.product(*values):
-            yield (
-                1.0,
-                {
-                    "cmd_form": form,
-                    "cmd_weight": weight,
-                    "invariant_input": invariant_input,
-                    "lambda2": lambda2,
-                },
-                {},
-            )
+            pretraining = {"cmd_form": form, "cmd_weight": weight}
+            yield 1.0, {**pretraining, "invariant_input": invariant_input, "lambda2": lambda2}, {}
     else:
         for scale, setting in itertools.product((1.0, 0.2, 3.0), (TODAY, *best())):
             yield scale, setting, PAPER
@@ -186,26 +175,13 @@ def run(work, job):
     """Run a job: the rows of its trainings."""
     torch.set_num_threads(1)
     data, n_classes = corpus(work, job.corpus, job.fold, job.scale)
-    silent = {"seed": job.seed, "precision": "float32", "on_epoch": lambda row: None}
-    pretrain, _ = collapse.resolved(job.pretraining, job.fit)
     seed = seeding.fold_seed(fold=job.fold, seed=job.seed)
-    silent["seed"] = seed
-    seeding.start(seed)
-    network = load("pretraining", "invariant").build(
-        sizes=data.sizes(), n_classes=n_classes, **pretrain["build"]
-    )
-    first = loop.fit(network, data, loop.Settings(**pretrain["fit"]), **silent).history
+    pretrain, _ = collapse.resolved(job.pretraining, job.fit)
+    encoders, first = collapse.pretrained(data, n_classes, pretrain, seed)
     rows = []
     for training in job.trainings:
         _, train = collapse.resolved(training, job.fit)
-        seeding.start(seed)
-        system = systems.build(
-            "if_mmin",
-            start={"encoders": network.encoders.settings, "n_classes": n_classes},
-            build=train["build"],
-            pretrained=network.encoders.state_dict(),
-        )
-        second = loop.fit(system, data, loop.Settings(**train["fit"]), **silent).history
+        _, second = collapse.trained(data, n_classes, encoders, train, seed)
         measured = {**described("pretraining", first), **described("training", second)}
         rows.append({**row_key(job, training), **measured})
     return rows

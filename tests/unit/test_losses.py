@@ -166,7 +166,7 @@ def test_the_form_of_zellinger_divides_each_order_by_its_power_of_the_width():
     x, y = torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [1.0]])
 
     assert cmd(x, y, 4, "zellinger", 2.0).item() == pytest.approx(1 / 4 + 1 / 16)
-    assert cmd(x, y, 4, "zellinger", 1.0).item() == cmd(x, y, 4).item()
+    assert cmd(x, y, 4, "zellinger", 1.0).item() == cmd(x, y, 4, "zellinger").item() == cmd(x, y, 4).item()
 
 
 def test_the_scale_free_form_matches_a_hand_calculation():
@@ -188,6 +188,25 @@ def test_the_scale_free_form_ignores_scale_and_position(x, y, scale, shift):
     assert value == pytest.approx(
         cmd(torch.tensor(x), torch.tensor(y), 5, "scale_free").item(), rel=1e-3, abs=1e-3
     )
+
+
+def test_the_scale_free_form_standardises_each_unit_by_itself():
+    draw = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(20, 3, generator=draw, dtype=torch.float64) + i for i in range(2))
+    scale, shift = torch.tensor([1.0, 10.0, 100.0]), torch.tensor([0.0, 50.0, -7.0])
+
+    value = cmd(scale * x + shift, scale * y + shift, 5, "scale_free").item()
+
+    assert value == pytest.approx(cmd(x, y, 5, "scale_free").item(), rel=1e-4)
+
+
+def test_l_cmd_is_the_mean_over_pairs_in_every_form():
+    draw = torch.Generator().manual_seed(0)
+    a, v, t = (torch.randn(8, 3, generator=draw) + i for i in range(3))
+    for form in (("plain",), ("zellinger",), ("zellinger", 2.0), ("scale_free",)):
+        pairs = [cmd(x, y, 5, *form).item() for x, y in ((t, a), (t, v), (a, v))]
+
+        assert cmd_loss({"a": a, "v": v, "t": t}, 5, *form).item() == pytest.approx(sum(pairs) / 3)
 
 
 def test_only_the_plain_form_rewards_shrinking():

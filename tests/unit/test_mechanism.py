@@ -9,7 +9,7 @@ from conftest import ENCODERS
 from ifmmin.core.terms import CONDITIONS, FULL
 from ifmmin.evaluation import mechanism
 from ifmmin.nn.losses import feature_distance
-from ifmmin.nn.protocol import Batch
+from ifmmin.nn.protocol import Batch, Validation
 
 SEVEN = (*CONDITIONS, FULL)
 
@@ -154,7 +154,7 @@ def test_the_histories_have_the_measures(new_system, corpus):
     x = corpus.select(corpus.rows["validation"])
     with torch.no_grad():
         references, encoded = system.references(x), system.encode(x)
-        measured = system.diagnose(encoded, system.predict(encoded, CONDITIONS), references)
+        measured = system.diagnose(Validation(encoded, system.predict(encoded, CONDITIONS), references))
 
     parts = {f"validation_L_inv_{p}" for p in ("available", "missing", "all", "constant", "floor")}
     assert parts | {f"validation_R2_{c}" for c in CONDITIONS} | {
@@ -165,5 +165,5 @@ def test_the_histories_have_the_measures(new_system, corpus):
         0, abs=1e-5
     )  # untrained: the teacher itself
     assert "validation_L_inv_floor" not in new_system(invariant_input="joint").eval().diagnose(
-        encoded, system.predict(encoded, CONDITIONS), references
+        Validation(encoded, system.predict(encoded, CONDITIONS), references)
     )

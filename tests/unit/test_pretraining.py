@@ -8,7 +8,7 @@ from ifmmin.core.errors import UserError
 from ifmmin.nn import invariant_pretraining as invariant
 from ifmmin.nn.encoders import Encoders
 from ifmmin.nn.losses import cmd_loss
-from ifmmin.nn.protocol import Batch
+from ifmmin.nn.protocol import Batch, Validation
 from ifmmin.pretraining import no_cmd
 
 
@@ -132,7 +132,7 @@ def test_pretraining_measures_l_cmd_in_both_forms_and_the_invariance(new_network
     network, x = new_network().eval(), draw_x(12)
     encoded = network.encode(x)
 
-    measured = network.diagnose(encoded, {}, {})
+    measured = network.diagnose(Validation(encoded, {}, {}))
 
     _, H_m = network.features(encoded)
     assert measured["validation_L_cmd_plain"] == pytest.approx(cmd_loss(H_m, 5).item())
