@@ -166,6 +166,7 @@ def test_the_form_of_zellinger_divides_each_order_by_its_power_of_the_width():
     x, y = torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [1.0]])
 
     assert cmd(x, y, 4, "zellinger", 2.0).item() == pytest.approx(1 / 4 + 1 / 16)
+    assert cmd(x + 3, y, 1, "zellinger", 2.0).item() == pytest.approx(3 / 2)
     assert cmd(x, y, 4, "zellinger", 1.0).item() == cmd(x, y, 4, "zellinger").item() == cmd(x, y, 4).item()
 
 
