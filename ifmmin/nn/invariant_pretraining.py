@@ -49,7 +49,7 @@ class InvariantPretraining(InvariantSystem):
             cmd_form: form of the CMD, see `losses.cmd`.
             cmd_memory: number of earlier batches of the epoch whose H, without gradient, are further samples.
             smallest_batch: the last batch of an epoch is dropped if it has fewer utterances, as the moments
-                of few samples are biased.
+                of few samples are biased; the only batch is kept.
             invariance_activation: activation of Enc'; its bounds are used by the form of Zellinger et al.
             K: highest order of moment in L_cmd.
 

@@ -107,8 +107,10 @@ def draw_masks(n: int, generator: torch.Generator) -> Tensor:
 def draw_batches(n: int, size: int, smallest: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Yield the positions 0..n-1 in random order, `size` at a time.
 
-    The last batch is dropped if it has fewer than `smallest` positions.
+    The last batch is dropped if it has fewer than `smallest` positions, unless n itself is smaller: then one
+    batch of n >= 2 is better than none.
     """
+    smallest = min(smallest, max(n, 2))
     for positions in torch.split(torch.randperm(n, generator=generator), size):
         if len(positions) >= smallest:
             yield positions

@@ -224,8 +224,8 @@ def _train_epoch(
         sizes.append(len(batch.y))
     if not steps:
         raise TrainingError(
-            f"no batch has {system.smallest_batch} utterances; expected more training utterances or larger "
-            "batches. Check the fold, batch and smallest_batch."
+            f"no batch has {system.smallest_batch} utterances; expected at least two training utterances and "
+            "batches of that size. Check the fold, batch and smallest_batch."
         )
     values = torch.stack(steps).cpu()  # (steps, losses)
     finite = values.isfinite()

@@ -66,6 +66,12 @@ def test_a_last_batch_of_one_is_dropped_if_two_are_required():
     assert [len(b) for b in batches.draw_batches(11, 3, 2, generator())] == [3, 3, 3, 2]
 
 
+def test_the_only_batch_is_kept_though_it_is_small_unless_it_has_one_position():
+    assert [len(b) for b in batches.draw_batches(12, 128, 16, generator())] == [12]
+    assert [len(b) for b in batches.draw_batches(2, 128, 16, generator())] == [2]
+    assert not list(batches.draw_batches(1, 128, 16, generator()))
+
+
 def test_the_order_of_positions_does_not_depend_on_the_batch_size():
     first = torch.cat(list(batches.draw_batches(23, 4, 1, generator())))
 
