@@ -7,7 +7,8 @@
 The library is divided into packages. Each imports only packages below it (pyproject.toml, importlinter):
 
     cli                       the command ifmmin
-    deploy | report           models in use; figures, page and printed tables
+    deploy | report |         models in use; figures, page and printed tables;
+      tracking                training histories in TensorBoard or MLflow
     results | parallel        Table 1, marks, tests; the stages on several workers
     evaluation | media        predictions of test utterances; features of recordings
     training | pack           the training loop; feature packs

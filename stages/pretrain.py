@@ -9,6 +9,7 @@ from typing import Any
 from ifmmin.core import configs, entry
 from ifmmin.core.loading import load
 from ifmmin.corpus import features, folds, scalings
+from ifmmin.tracking import trackers
 from ifmmin.training import batches, checkpoints, devices, histories, loop, seeding, weights
 
 INPUTS = ("kind", "--config", "--features", "--fold", "--scaling", "--seed")
@@ -30,7 +31,10 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
         {**entry.run_inputs(args, INPUTS), **run, "on": devices.device_name(device)},
     )
     options = {"seed": seed, "precision": run["precision"], "checkpoint": checkpoint}
-    with entry.progress(f"pretrain {args.kind} {args.history.stem}", settings.epochs) as on_epoch:
+    with (
+        entry.progress(f"pretrain {args.kind} {args.history.stem}", settings.epochs) as show,
+        trackers.tracked(show, {"kind": args.kind, **source}, config, checkpoint.key) as on_epoch,
+    ):
         fitted = loop.fit(network, corpus, settings, **options, on_epoch=on_epoch)
     header = {"encoders": network.encoders.settings, **config, "run": run, "collapsed": fitted.collapsed}
     weights.write(args.encoders, network.encoders.state_dict(), {"kind": args.kind, **source, **header})

@@ -10,6 +10,7 @@ from typing import Any
 from ifmmin import systems
 from ifmmin.core import configs, entry
 from ifmmin.corpus import features, folds, scalings
+from ifmmin.tracking import trackers
 from ifmmin.training import (
     batches,
     calibration,
@@ -54,7 +55,10 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     name, key = f"train {args.system} {args.history.stem}", {**entry.run_inputs(args, INPUTS), **run}
     checkpoint = checkpoints.Checkpoint(name.replace(" ", "-"), {**key, "on": devices.device_name(device)})
     options = {"seed": seed, "precision": run["precision"], "checkpoint": checkpoint}
-    with entry.progress(name, settings.epochs) as on_epoch:
+    with (
+        entry.progress(name, settings.epochs) as show,
+        trackers.tracked(show, {"system": args.system, **source}, config, checkpoint.key) as on_epoch,
+    ):
         fitted = loop.fit(system, corpus, settings, **options, on_epoch=on_epoch)
     collapsed = sorted({*fitted.collapsed, *pretrained["collapsed"]})
     fit = {"system": args.system, **source, "fit": config["fit"], "run": run, "pretrained": pretrained["run"]}

@@ -20,7 +20,14 @@ GPU_STAGES = ("stages.evaluate", "stages.measure", "stages.pretrain", "stages.tr
 """Stage modules that use a GPU if there is one."""
 HELD = "ifmmin run, "
 """Prefix that identifies this driver in DVC's record of held paths."""
-PASSED_ON = ("IFMMIN_DEVICE", "IFMMIN_PRECISION")
+PASSED_ON = (
+    "IFMMIN_DEVICE",
+    "IFMMIN_PRECISION",
+    "IFMMIN_TRACKING",
+    "MLFLOW_EXPERIMENT_NAME",
+    "MLFLOW_TRACKING_URI",
+)
+"""Environment variables of the driver that reach every stage, wherever its worker runs."""
 
 
 class Workspace:

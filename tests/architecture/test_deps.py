@@ -23,8 +23,11 @@ from architecture.project import (
 )
 
 ROOMS_LOADED_BY_NAME = ("systems", "pretraining")
-COMPUTE_NOTHING = {"ifmmin/__init__.py", "stages/__init__.py"}
-"""No result depends on them: they check the Python version, load models for users and handle Ctrl-C."""
+COMPUTE_NOTHING = {"ifmmin/__init__.py", "ifmmin/tracking/trackers.py", "stages/__init__.py"}
+"""No result depends on them: they check the Python version, load models for users and handle Ctrl-C.
+
+Trackers copy histories for TensorBoard or MLflow (tests/trust/test_tracking.py compares the bytes).
+"""
 BY_NAME = {
     "import_module",
     "__import__",

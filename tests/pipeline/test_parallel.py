@@ -29,6 +29,7 @@ SLOW = (
     f"mkdir -p models && rm -f models/{NAME} && "
     f"for i in 1 2 3 4 5 6 7 8; do echo $i >> models/{NAME}; sleep 0.2; done"
 )
+NOTED = "echo $IFMMIN_TRACKING $MLFLOW_TRACKING_URI"
 OUTPUTS = ("all", "table.json", "dvc.lock", "models", "predictions")
 
 
@@ -541,7 +542,7 @@ def test_run_waits_for_stages_that_dvc_repro_runs(new, expected):
 
 
 def test_run_uses_a_scheduler_given_by_address_or_by_file(new, tmp_path):
-    """The workers were started in another folder and know nothing of this project."""
+    """The workers were started in another folder and know nothing of this project, or of its environment."""
     serial = new("serial")
     repro(serial)
     dask = [sys.executable, "-m", "distributed.cli"]
@@ -584,6 +585,11 @@ def test_run_uses_a_scheduler_given_by_address_or_by_file(new, tmp_path):
             project = new(name)
             project.run(*RUN[:4], "--cold", *option)
             assert outputs(project) == outputs(serial)
+        split = {**trivial.stages()["split"], "cmd": f"mkdir -p folds && {NOTED} > folds/${{item.fold}}"}
+        noted = new("noted", split=split)
+        uri = "http://localhost:5000"
+        noted.run(*RUN[:4], "--cold", *option, IFMMIN_TRACKING="mlflow", MLFLOW_TRACKING_URI=uri)
+        assert noted.read("folds/1") == f"mlflow {uri}\n"
         alone = new("alone", **slowed())
         driver = started(alone, *option, command=[*RUN[:4], "--cold"])
         wait_for(lambda: len(training(alone)) > 2)

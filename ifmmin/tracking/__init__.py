@@ -1,0 +1,1 @@
+"""Copies of the training history for TensorBoard or MLflow; no result depends on them."""
