@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from architecture.project import LIBRARY, ROOT, SCRIPTS, imports
@@ -16,15 +17,19 @@ CORE, DEV, MEDIA = "requirements.txt", "requirements-dev.txt", "requirements-med
 DATA_ONLY = {"fer"}
 """Not imported: only its weights are read."""
 TOOLS = {
+    "alembic",
     "bokeh",
     "dvc-s3",
     "import-linter",
+    "mkdocs-material",
+    "mkdocstrings-python",
     "pytest-xdist",
     "moto",
     "mutmut",
     "mypy",
     "pandas-stubs",
     "ruff",
+    "sqlalchemy",
     "tabulate",
     "types-PyYAML",
     "types-tqdm",
@@ -53,8 +58,8 @@ needs_media = pytest.mark.skipif(
 
 
 def imported(*paths: Path) -> set[str]:
-    """The distributions that files import; without arguments, all files including the tests."""
-    files = paths or [*SCRIPTS, *LIBRARY, *(ROOT / "tests").rglob("*.py")]
+    """The distributions that files import; without arguments, all files including docs and tests."""
+    files = paths or [*SCRIPTS, *LIBRARY, *(ROOT / "docs").glob("*.py"), *(ROOT / "tests").rglob("*.py")]
     modules = {module.split(".")[0] for path in files for module in imports(path)}
     distributions = metadata.packages_distributions()
     return {
@@ -76,21 +81,37 @@ def test_every_requirement_is_imported_or_a_tool():
 def test_every_import_is_required():
     """A package that only another package installs today may be missing tomorrow."""
     media = normal(names(MEDIA))
-    assert normal(imported(*SCRIPTS, *LIBRARY)) - normal(names()) - media == set()
+    assert (
+        normal(imported(*SCRIPTS, *LIBRARY)) - normal(names()) - media - allowed("tracking").keys() == set()
+    )
     assert normal(imported()) - normal(names()) - normal(names(DEV)) - media == set()
+
+
+def allowed(*groups: str) -> dict[str, SpecifierSet]:
+    """Packages and allowed versions of groups of pyproject.toml: dependencies, or an extra."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    needs = {"dependencies": project["dependencies"], **project["optional-dependencies"]}
+    requirements = map(Requirement, (need for group in groups for need in needs[group]))
+    return {canonicalize_name(r.name): r.specifier for r in requirements}
+
+
+def pins(file: str = CORE) -> dict[str, str]:
+    return {canonicalize_name(r.name): next(iter(r.specifier)).version for r in map(Requirement, lines(file))}
 
 
 def test_dependencies_of_the_package_are_pinned_in_requirements():
     """pyproject.toml has the same packages as requirements.txt and allows the pinned versions."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    extras = project["optional-dependencies"]
-    needs = [*project["dependencies"], *extras["cluster"], *extras["export"]]
-    pins = {canonicalize_name(r.name): next(iter(r.specifier)).version for r in map(Requirement, lines())}
+    wanted = allowed("dependencies", "cluster", "export")
 
-    wanted = {canonicalize_name(r.name): r.specifier for r in map(Requirement, needs)}
+    assert wanted.keys() == pins().keys()
+    assert [name for name, version in pins().items() if version not in wanted[name]] == []
 
-    assert wanted.keys() == pins.keys()
-    assert [name for name, version in pins.items() if version not in wanted[name]] == []
+
+def test_the_packages_of_the_trackers_are_pinned_for_development():
+    wanted, pinned = allowed("tracking"), pins(DEV)
+
+    assert wanted.keys() <= pinned.keys()
+    assert [name for name in wanted if pinned[name] not in wanted[name]] == []
 
 
 def needs(name: str) -> set[str]:
@@ -112,14 +133,14 @@ def test_every_media_requirement_is_imported_or_required_by_one():
 
 
 @needs_media
-def test_media_and_core_requirements_are_complete_and_disjoint():
+def test_media_and_core_requirements_are_complete_and_agree():
     """So --no-deps is safe: nothing is missing, and the core keeps its versions."""
     pins = {canonicalize_name(r.name): r for r in map(Requirement, lines(MEDIA))}
-    core = {canonicalize_name(r.name) for r in constraints()}
+    core = {canonicalize_name(r.name): r.specifier for r in constraints()}
 
     needed = normal({need for name in pins if name not in DATA_ONLY for need in needs(name)})
-    assert needed - pins.keys() - core == set()
-    assert pins.keys() & core == set()
+    assert needed - pins.keys() - core.keys() == set()
+    assert {name for name in pins.keys() & core.keys() if pins[name].specifier != core[name]} == set()
     assert {name for name, pin in pins.items() if metadata.version(name) not in pin.specifier} == set()
 
 
