@@ -5,11 +5,10 @@ single revision is compared with the workspace. Missing predictions are fetched 
 """
 
 import argparse
-import shlex
 import sys
 import tempfile
 from functools import cached_property
-from itertools import pairwise, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +50,7 @@ class Revision:
                 f"{name}: {one_line(error)}. Expected a commit, branch, tag, experiment or {WORKSPACE}."
             ) from error
         self.params: dict[str, Any] = self._yaml("params.yaml")
-        command = shlex.split(self._yaml("dvc.yaml")["stages"]["aggregate"]["cmd"])
-        self._paths = dict(pairwise(command))  # the options of aggregate
+        self._paths = project.options(self.fetch("dvc.yaml").read_text("utf-8"), "aggregate")
         self._check()
 
     def _check(self) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import shtab
 
-from ifmmin.core.terms import AUTO, CONDITIONS, FULL
+from ifmmin.core.terms import AUTO, CONDITIONS, FULL, METRICS
 
 CLIP = ("audio", "text", "video")
 """The options of one clip."""
@@ -134,8 +134,21 @@ def _records(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--logs", type=Path, help="folder of the records (default: logs/ in the project)")
 
 
+def _results(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format",
+        choices=("text", "markdown", "csv", "latex"),
+        default="text",
+        help="format of the table (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--metric", choices=METRICS, default="ua", help="score to print (default: %(default)s)"
+    )
+
+
 VERBS = {
     "run": ("run the pipeline on several workers, as dvc repro would", _run),
+    "results": ("print Table 1 of the last run", _results),
     "preset": ("set the values of a preset in params.yaml", _preset),
     "predict": ("predict the emotion of new utterances from their available modalities", _predict),
     "extract": ("extract a feature pack from recordings", _extract),

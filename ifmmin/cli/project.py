@@ -1,7 +1,11 @@
 """The project of a command: the current folder or the nearest parent with the project's files, as in git."""
 
+import shlex
 import subprocess
+from itertools import pairwise
 from pathlib import Path
+
+from ruamel.yaml import YAML
 
 from ifmmin.core.errors import UserError
 
@@ -54,6 +58,21 @@ def check_merged(folder: Path) -> None:
                 "params.yaml, take one side of the results (git checkout --ours dvc.lock metrics), and run "
                 "again: results of both sides come from the cache."
             )
+
+
+def options(dvc_yaml: str, stage: str) -> dict[str, str]:
+    """Return the options of a stage's command, such as "--csv" to a path; empty if there are none.
+
+    Args:
+        dvc_yaml: content of dvc.yaml.
+        stage: name of the stage.
+    """
+    stages = YAML(typ="safe", pure=True).load(dvc_yaml)["stages"]
+    return {
+        name: value
+        for name, value in pairwise(shlex.split(stages.get(stage, {}).get("cmd", "")))
+        if name.startswith("--")
+    }
 
 
 def results_differ(folder: Path) -> bool:

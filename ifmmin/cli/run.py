@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,10 @@ from ifmmin.parallel.display import Display
 from ifmmin.parallel.driving import Driver, Estimates, dry_run
 from ifmmin.parallel.workspace import Workspace
 from ifmmin.settings import params, preflight
+from ifmmin.tracking import trackers
+
+UP_TO_DATE = ("ran", "restored", "unchanged")
+"""Outcomes of a stage whose outputs are those of params.yaml."""
 
 
 def enter_project() -> dict[str, Any]:
@@ -41,11 +45,26 @@ def run(driver: Driver, display: Display, targets: Sequence[str]) -> None:
         display.say(project.DIFFER)
 
 
+def print_results(root: Path, outcomes: Mapping[str, str]) -> None:
+    """Print Table 1 and name the other results, if this run brought them up to date."""
+    done = {name.rpartition(":")[2] for name, outcome in outcomes.items() if outcome in UP_TO_DATE}
+    dvc_yaml = (root / "dvc.yaml").read_text("utf-8")
+    paths = project.options(dvc_yaml, "aggregate")
+    if "aggregate" not in done or "--csv" not in paths:
+        return
+    from ifmmin.cli import results  # only now, as it takes a second that a run without a table need not wait
+
+    page = project.options(dvc_yaml, "report")["--out"] if "report" in done else None
+    files = ", ".join(filter(None, (page, paths["--markdown"], paths["--latex"], paths["--significance"])))
+    sys.stdout.write(f"\n{results.text(root, 'text', 'ua')}\nMore: {files}\n")
+
+
 def main(args: argparse.Namespace) -> dict[str, Any]:
     """Run the targets, or print the stages that would run."""
     settings = enter_project()
     threads = max(settings[group]["threads"] for group in ("pretrain", "train"))
     workspace = Workspace(threads)
+    trackers.selected()  # a wrong value fails here, not in the first training
     preflight.check(settings, Path("dvc.yaml"), workspace.needed(args.targets))
     if args.dry:
         sys.stdout.writelines(f"{line}\n" for line in dry_run(workspace, args.targets))
@@ -63,4 +82,5 @@ def main(args: argparse.Namespace) -> dict[str, Any]:
         raise UserError(
             f"{len(failed)} of {driver.total} stages failed: {', '.join(failed)}. See {workspace.logs}."
         )
+    print_results(Path.cwd(), driver.outcomes)
     return facts

@@ -7,7 +7,7 @@ Source: paper, Table 1 and its caption. It does not define "on par"; the largest
 marks as such is 0.0102 (WA of {v}).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -54,6 +54,23 @@ def marked(
                 ours, scores.reindex(baselines).max(), on_par, "↑", "*"
             ) + _mark(ours, scores.reindex(ablations).max(), on_par, "⇑", "+")
     return result
+
+
+def unmarked(table: pd.DataFrame) -> pd.DataFrame:
+    """Remove the marks, for readers of a synthetic corpus, on which no system is better than another."""
+    return table.assign(wa_marks="", ua_marks="")
+
+
+def references(
+    systems: Iterable[str],
+    *,
+    proposed: str,
+    baselines: Sequence[str],
+    ablations: Sequence[str],
+    on_par: float,
+) -> list[str]:
+    """List the systems that are not compared. Other arguments as in `marked`."""
+    return [system for system in systems if system not in (proposed, *baselines, *ablations)]
 
 
 def legend(

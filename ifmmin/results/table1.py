@@ -86,7 +86,7 @@ def averaged(scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 
 def nested(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
-    """Convert Table 1 to system -> condition -> {ua, wa}, unrounded, for `dvc metrics`.
+    """Convert Table 1 to system -> condition -> {ua, wa}, unrounded.
 
     Missing scores have no entry.
     """

@@ -4,6 +4,9 @@
                               (condition "average": mean of the six)
     metrics/table1.json       system -> condition -> {ua, wa}; systems in table order, average first, avt
                               last; unrounded; no entry for a condition that a system does not predict
+    metrics/summary/<system>.json   {ua, wa} of the average, unrounded; the metrics of `dvc metrics` and
+                              `dvc exp show`. One file per system, as DVC prints one row per file and one
+                              column per key
     metrics/table1.csv        system, condition, wa, ua, wa_std, ua_std, n_folds, n_seeds, wa_marks, ua_marks,
                               wa_low, wa_high, ua_low, ua_high: one row for each system and condition in the
                               same order; scores empty and counts 0 if a system does not predict a
@@ -29,7 +32,8 @@ from typing import Any
 
 import pandas as pd
 
-from ifmmin.core.files import ArtifactError, read_csv, read_json, write_csv, write_json
+from ifmmin.core.files import ArtifactError, atomic_folder, read_csv, read_json, write_csv, write_json
+from ifmmin.core.terms import AVERAGE
 
 COLUMNS = {
     "scores": ["system", "fold", "seed", "condition", "wa", "ua"],
@@ -46,7 +50,7 @@ COLUMNS = {
             "wa_marks",
             "ua_marks",
         ),
-        *("wa_low", "wa_high", "ua_low", "ua_high"),
+        *("wa_low", "wa_high", "ua_low", "ua_high", "note"),
     ],
     "confusion": ["system", "condition", "actual", "predicted", "count", "share"],
     "recalls": ["system", "condition", "class", "recall"],
@@ -71,6 +75,15 @@ def write_scores(path: Path, scores: pd.DataFrame) -> None:
 def write_nested(path: Path, nested: Mapping[str, Any]) -> None:
     """Write table1.json, with keys in the order of Table 1."""
     write_json(path, nested, sort_keys=False)
+
+
+def write_summary(path: Path, folder: Path, nested: Mapping[str, Any]) -> None:
+    """Write summary.json, the average of each system, and one file for each; other files in the folder go."""
+    averages = {system: by_condition[AVERAGE] for system, by_condition in nested.items()}
+    write_json(path, averages, sort_keys=False)
+    with atomic_folder(folder, over=True) as new:
+        for system, average in averages.items():
+            write_json(new / f"{system}.json", average)
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from ifmmin.core import configs, files
 from ifmmin.corpus import features, folds, scalings
 from ifmmin.evaluation import invariants, missing_frames, predictions
-from ifmmin.report import images, printed
+from ifmmin.report import figures, images, printed
 from ifmmin.results import curves, mechanism, table1, tables
 from ifmmin.training import histories, weights
 
@@ -88,7 +88,7 @@ def table():
     scored = scored[(scored["system"] == "x") | (scored["condition"] != "avt")]
     marks = pd.DataFrame([{"system": "b", "condition": "a", "wa_marks": "↑⇑", "ua_marks": "*+"}])
     marked = table1.table(scored, ["x", "b"]).merge(marks, "left").fillna({"wa_marks": "", "ua_marks": ""})
-    return marked.assign(wa_low=0.1, wa_high=np.nan, ua_low=1 / 3, ua_high=np.nan)
+    return marked.assign(wa_low=0.1, wa_high=np.nan, ua_low=1 / 3, ua_high=np.nan, note="")
 
 
 def runs():
@@ -122,6 +122,7 @@ def write_tables(folder):
     invariants.write(folder / "invariants.parquet", KEYS, H_PRIME)
     tables.write_scores(folder / "scores.csv", scores())
     tables.write_nested(folder / "table1.json", table1.nested(table()))
+    tables.write_summary(folder / "summary.json", folder / "summary", table1.nested(table()))
     tables.write_table(folder / "table1.csv", table())
     files.write_text(folder / "table1.md", printed.markdown(table(), {}, ["b"], ["A note."]))
     files.write_text(folder / "table1.tex", printed.latex(table(), {}, ["b"], ["A note."]))
@@ -133,6 +134,7 @@ def write_tables(folder):
     files.write_text(folder / "report.html", "<p>λ</p>")
     mechanism.write(folder / "mechanism.csv", MECHANISM)
     curves.write(folder / "curves.csv", HISTORY.drop(columns="chosen"))
+    curves.write(folder / "trainings.csv", figures.trainings({("x", 1, 0): HISTORY, ("b", 2, 3): HISTORY}))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def test_two_processes_write_every_artifact_with_the_same_bytes(tmp_path):
     )
 
     here = contents(tmp_path / "here")
-    assert len(here) == 28
+    assert len(here) == 32
     other = contents(folder)
     assert sorted(other) == sorted(here)
     assert [name for name, content in here.items() if other[name] != content] == []

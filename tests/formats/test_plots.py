@@ -13,6 +13,7 @@ import samples
 import yaml
 
 from conftest import ROOT
+from ifmmin.report import figures, palette
 from ifmmin.results import table1, tables
 
 TEMPLATES = sorted((ROOT / ".dvc/plots").glob("*.json"))
@@ -111,6 +112,36 @@ def test_each_revision_has_its_own_row_or_panel(name):
     [calculated] = [node for node in content["transform"] if node.get("as") == facet["field"]]
 
     assert re.search(r"datum\.revs > 1 \?.* datum\.rev\b", calculated["calculate"])
+
+
+@pytest.mark.parametrize("name", ["by_training", "loss_by_training"])
+def test_the_panels_of_trainings_use_columns_of_their_table(name):
+    """Panels have the order of the table, runs are separate lines, and revisions have colours."""
+    table = figures.trainings({("x", 1, 0): samples.HISTORY})
+    content = template(name)
+    drawn = {
+        (plot["x"], *next(iter(plot["y"].items()))) for plot in plots().values() if plot["template"] == name
+    }
+
+    assert content["facet"]["field"] == "training"
+    assert content["facet"]["sort"] == {"field": "place", "op": "min"}
+    assert content["spec"]["encoding"]["detail"]["field"] == "run"
+    assert content["spec"]["encoding"]["color"]["field"] == "rev"
+    assert {"training", "run"} <= set(table)
+    assert {(x, file) for x, file, _ in drawn} == {("step", "metrics/trainings.csv")}
+    assert {"step", *(y for _, _, y in drawn)} <= set(table)
+
+
+@pytest.mark.parametrize("name", ["by_system", "recall_by_system"])
+def test_the_colours_of_systems_are_those_of_the_report(name):
+    """A template knows no systems, so its colours are those of the default rows, in their order."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    looks = palette.looks(params["rows"], params["names"], params["comparison"])
+    [scale] = [
+        node["scale"] for node in walk(template(name)) if node.get("field") == "system" and "scale" in node
+    ]
+
+    assert scale["range"] == [looks[row].colour for row in params["rows"]]
 
 
 def test_systems_and_classes_have_the_order_of_the_table():

@@ -1,11 +1,16 @@
 """Table 1 and the tables behind it, as they are written."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import samples
+import yaml
 
+from conftest import ROOT
 from ifmmin.core.files import ArtifactError
 from ifmmin.results import curves, table1, tables
 
@@ -39,20 +44,60 @@ def test_the_json_has_no_entry_for_a_missing_cell(tmp_path):
     assert list(got["b"]) == ["average", "a", "v", "t", "av", "at", "vt"]
 
 
+def test_the_summary_has_the_average_of_each_system(tmp_path):
+    """WA of x is 0.5 and 0.75; UA is a third of it."""
+    tables.write_summary(tmp_path / "s.json", tmp_path / "s", table1.nested(samples.table()))
+
+    got = {path.name: json.loads(path.read_text("utf-8")) for path in (tmp_path / "s").iterdir()}
+    assert got.keys() == {"x.json", "b.json"}
+    assert got["x.json"] == {"ua": pytest.approx(0.625 / 3), "wa": 0.625}
+    together = json.loads((tmp_path / "s.json").read_text("utf-8"))
+    assert together == {"x": got["x.json"], "b": got["b.json"]}
+    assert list(together) == ["x", "b"]  # the order of Table 1
+
+
+def test_the_summary_drops_systems_that_left_the_table(tmp_path):
+    nested = table1.nested(samples.table())
+    tables.write_summary(tmp_path / "s.json", tmp_path / "s", nested)
+
+    tables.write_summary(tmp_path / "s.json", tmp_path / "s", {"b": nested["b"]})
+
+    assert [path.name for path in (tmp_path / "s").iterdir()] == ["b.json"]
+
+
+def test_dvc_metrics_show_has_a_row_per_system_and_fits_100_columns(tmp_path):
+    """With real DVC, the metrics of dvc.yaml and the systems of params.yaml."""
+    pipeline, params = (yaml.safe_load((ROOT / n).read_text("utf-8")) for n in ("dvc.yaml", "params.yaml"))
+    [folder] = pipeline["metrics"]
+    averages = {row: {"average": {"ua": 2 / 3, "wa": 1 / 3}} for row in params["rows"]}
+    tables.write_summary(tmp_path / "summary.json", tmp_path / folder, averages)
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"metrics": [folder]}), "utf-8")
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = True\n    analytics = false\n", "utf-8")
+
+    command = [Path(sys.executable).with_name("dvc"), "metrics", "show"]
+    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    head, *lines = (line.split() for line in shown.splitlines())
+    assert head == ["Path", "ua", "wa"]
+    assert sorted(lines) == sorted([f"{folder}/{row}.json", "0.66667", "0.33333"] for row in params["rows"])
+    assert max(map(len, shown.splitlines())) <= 100
+
+
 def test_the_csv_has_all_columns_and_empty_cells_for_missing_values(tmp_path):
     """System x has two folds (0.5, 0.75); b has one run, marks in condition a and no full input."""
     shuffled = samples.table()[["ua_marks", "n_seeds", "system", "wa", "ua", "wa_std"]].join(
         samples.table()[
-            ["condition", "ua_std", "n_folds", "wa_marks", "ua_high", "wa_low", "ua_low", "wa_high"]
+            ["condition", "ua_std", "n_folds", "wa_marks", "ua_high", "wa_low", "ua_low", "wa_high", "note"]
         ]
     )
 
     tables.write_table(tmp_path / "t.csv", shuffled)
 
     lines = (tmp_path / "t.csv").read_text("utf-8").splitlines()
-    intervals = f"0.1,,{1 / 3},"
+    intervals = f"0.1,,{1 / 3},,"
     assert lines[0] == (
-        "system,condition,wa,ua,wa_std,ua_std,n_folds,n_seeds,wa_marks,ua_marks,wa_low,wa_high,ua_low,ua_high"
+        "system,condition,wa,ua,wa_std,ua_std,n_folds,n_seeds,wa_marks,ua_marks,wa_low,wa_high,ua_low,ua_high,note"
     )
     assert lines[1].startswith("x,average,0.625,0.2083333333333333")
     assert lines[1].endswith(f",2,1,,,{intervals}")

@@ -169,3 +169,7 @@ def test_a_table_without_marks_has_no_legend():
 
     assert table["wa_marks"].tolist() == ["", "", ""]
     assert marks.legend(table, **SMALL) == []
+
+
+def test_references_are_the_systems_that_are_not_compared():
+    assert marks.references(["y", "x", "b", "e", "z"], **SMALL) == ["y", "z"]
