@@ -26,8 +26,10 @@ from ifmmin.training import batches, loop, seeding
 from ifmmin.training.prediction import predict
 from stages import configure
 
-SETTINGS = {
-    "default": {},
+EQUATION_1 = {"cmd_form": "plain", "cmd_weight": 0.003, "invariant_input": "own"}
+"""What the other settings start from, as in the preset paper."""
+CHANGES = {
+    "equation 1 x 0.003": {},
     "L_cmd x 0.001": {"cmd_weight": 0.001},
     "L_cmd x 0.01": {"cmd_weight": 0.01},
     "L_cmd x 0.1": {"cmd_weight": 0.1},
@@ -42,6 +44,7 @@ SETTINGS = {
         "invariance_dropout": 0.5,
     },
 }
+SETTINGS = {"default": {}} | {name: EQUATION_1 | change for name, change in CHANGES.items()}
 MEASURED = ("h_a", "h_v", "h_t", "H_a", "H_v", "H_t")
 
 

@@ -1,13 +1,14 @@
 """The study of docs/mechanism.md: which L_cmd, which H' and which lambda2 make the paper's mechanism work.
 
     python tests/bench/mechanism.py line grid           # demonstration epochs
-    python tests/bench/mechanism.py paper               # the paper's epochs, and rescaled features
+    python tests/bench/mechanism.py paper               # the four best and equation 1 at the paper's epochs
+    python tests/bench/mechanism.py scales              # the same, demonstration epochs, rescaled features
     python tests/bench/mechanism.py show                # tables and figure of docs/mechanism.md
 
 Pretrains and trains IF-MMIN in five runs (folds and seeds) for each setting, on the synthetic corpus and on
 CMU-MOSI, and appends the validation measures of each run to metrics/bench/mechanism.csv. Runs in this file
-are not repeated, so a study that was cut off continues. Test utterances are never read. `line` and `grid`
-take about an hour on two cores, `paper` about two.
+are not repeated, so a study that was cut off continues. Test utterances are never read. All of it takes about
+two hours on two cores.
 """
 
 import argparse
@@ -38,6 +39,7 @@ RUNS = {
     "synthetic": [(fold, 0) for fold in (1, 2, 3, 4, 5)],
     "mosi": [(1, 0), (2, 0), (1, 1), (2, 1), (1, 2)],
 }
+PARTS = ("line", "grid", "paper", "scales")
 KEYS = ["corpus", "part", "scale", "cmd_form", "cmd_weight", "invariant_input", "lambda2", "fold", "seed"]
 PAPER = {"epochs_constant": 20, "epochs_decay": 20}
 
@@ -45,7 +47,9 @@ WEIGHTS = {
     "plain": (0.0, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 1.0),
     "scale_free": (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
 }
-TODAY = {"cmd_form": "plain", "cmd_weight": 0.003, "invariant_input": "own", "lambda2": 100.0}
+EQUATION_1 = {"cmd_form": "plain", "cmd_weight": 0.003, "invariant_input": "own", "lambda2": 100.0}
+ALIVE = {"cmd_form": "scale_free", "cmd_weight": 0.1, "invariant_input": "joint"}
+"""Candidates of the preset alive, with lambda2 by the paper's rule (1) and for a higher R2 (10)."""
 GRID_WEIGHTS = {"plain": 0.003, "scale_free": 0.1}
 """Chosen on the line, see docs/mechanism.md."""
 
@@ -100,25 +104,27 @@ def settings(part):
     if part == "line":
         for form, weights in WEIGHTS.items():
             for weight in weights[form != "plain" :]:  # weight 0 is the same for both forms
-                yield 1.0, TODAY | {"cmd_form": form, "cmd_weight": weight}, {}
+                yield 1.0, EQUATION_1 | {"cmd_form": form, "cmd_weight": weight}, {}
     elif part == "grid":
         values = (GRID_WEIGHTS.items(), ("own", "mean", "joint"), (1.0, 10.0, 100.0))
         for (form, weight), invariant_input, lambda2 in itertools.product(*values):
             pretraining = {"cmd_form": form, "cmd_weight": weight}
             yield 1.0, {**pretraining, "invariant_input": invariant_input, "lambda2": lambda2}, {}
     else:
-        for scale, setting in itertools.product((1.0, 0.2, 3.0), (TODAY, *best())):
-            yield scale, setting, PAPER
+        scales, epochs = ((1.0,), PAPER) if part == "paper" else ((0.2, 3.0), {})
+        alive = [ALIVE | {"lambda2": lambda2} for lambda2 in (1.0, 10.0)]
+        for scale, setting in itertools.product(scales, (EQUATION_1, *best(), *alive)):
+            yield scale, setting, epochs
 
 
 def best(n=4):
     """The n settings of the grid with the best mean validation UA over both corpora and all runs."""
     grid = read()
     grid = grid[grid["part"] == "grid"]
-    keys = list(TODAY)
+    keys = list(EQUATION_1)
     ua = grid.groupby(keys)["training_validation_ua"].mean().sort_values(ascending=False)
     found = [dict(zip(keys, setting, strict=True)) for setting in ua.index]
-    return [setting for setting in found if setting != TODAY][:n]
+    return [setting for setting in found if setting != EQUATION_1][:n]
 
 
 def merged(todo, done):
@@ -260,7 +266,7 @@ def show_results():
     """Print the tables of docs/mechanism.md and draw its figure."""
     table = read()
     keys = {"line": ["cmd_form", "cmd_weight"], "grid": ["cmd_form", "invariant_input", "lambda2"]}
-    for part, corpus in itertools.product(("line", "grid", "paper"), PACKS):
+    for part, corpus in itertools.product(PARTS, PACKS):
         rows = table[(table["part"] == part) & (table["corpus"] == corpus)]
         if len(rows):
             show("", f"{part}, {corpus}", "")
@@ -276,7 +282,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="+", choices=("line", "grid", "paper", "show"))
+    parser.add_argument("parts", nargs="+", choices=(*PARTS, "show"))
     parser.add_argument("--corpora", nargs="+", choices=PACKS, default=list(PACKS))
     parser.add_argument("--work", type=Path, default=project.ROOT / "data/study")
     parser.add_argument("--workers", type=int, default=2)
