@@ -3,8 +3,10 @@
 Writes figures 3a and 3b, and training curves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
+
+import pandas as pd
 
 from ifmmin.core import entry
 from ifmmin.corpus import features
@@ -15,27 +17,35 @@ from ifmmin.settings import params
 from ifmmin.training import histories
 
 INPUTS = ("--params", "--features", "--histories", "--invariants", "--untrained")
-OUTPUTS = ("--fig3a", "--fig3b", "--curves", "--points", "--lines")
-PARAMS = ("folds", "seeds", "rows", "figures")
+OUTPUTS = ("--fig3a", "--fig3b", "--curves", "--trainings", "--points", "--lines")
+PARAMS = ("folds", "seeds", "rows", "names", "pretrainings", "figures")
 
 
 def main(argv: Sequence[str]) -> None:
     args = entry.arguments(argv, __doc__, *INPUTS, *OUTPUTS)
     settings = params.read(args.params, *PARAMS)
     options, (fold, seed) = settings["figures"], (settings["folds"][0], settings["seeds"][0])
-    keys = product(settings["rows"], settings["folds"], settings["seeds"])
-    by_run = {key: histories.read(args.histories / key[0] / f"{key[1]}-{key[2]}.csv") for key in keys}
+
+    def read(names: Iterable[str]) -> dict[tuple[str, int, int], pd.DataFrame]:
+        keys = product(names, settings["folds"], settings["seeds"])
+        return {key: histories.read(args.histories / key[0] / f"{key[1]}-{key[2]}.csv") for key in keys}
+
+    by_run = read(settings["rows"])
     curves.write(args.curves, figures.curves(by_run))
+    pretrained = read(settings["pretrainings"]).items()
+    labelled = {(f"pretraining: {kind}", fold, seed): history for (kind, fold, seed), history in pretrained}
+    curves.write(args.trainings, figures.trainings(by_run | labelled))
+    name = settings["names"].get(options["system"], options["system"])
     lines = figures.lines_3b(by_run, options["system"])
     curves.write(args.lines, lines)
-    images.write(args.fig3b, figures.figure_3b(lines, options["system"]))
+    images.write(args.fig3b, figures.figure_3b(lines, name))
     trained = args.invariants / options["system"] / f"{fold}-{seed}.parquet"
     networks = {figures.TRAINED: trained, figures.UNTRAINED: args.untrained}
     embedded = {name: figures.points_3a(*invariants.read(path), **options) for name, path in networks.items()}
     index, classes = features.read_index(args.features), features.read_corpus(args.features)["classes"]
     points = figures.with_classes(embedded, index, classes)
     curves.write(args.points, points)
-    images.write(args.fig3a, figures.figure_3a(points, f"{options['system']}, fold {fold}, seed {seed}"))
+    images.write(args.fig3a, figures.figure_3a(points, f"{name}, fold {fold}, seed {seed}"))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ from itertools import product
 from ifmmin.core import entry
 from ifmmin.corpus import features
 from ifmmin.evaluation import missing_frames, predictions
-from ifmmin.report import figures, images
+from ifmmin.report import figures, images, palette
 from ifmmin.results import curves, robustness
 from ifmmin.settings import params
 
 INPUTS = ("--params", "--features", "--predictions", "--missing-frames")
-PARAMS = ("folds", "seeds", "rows")
+PARAMS = ("folds", "seeds", "rows", "names", "comparison")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -28,7 +28,8 @@ def main(argv: Sequence[str]) -> None:
     }
     table = robustness.curves(robustness.scores(runs, missing, len(corpus["classes"])))
     curves.write(args.csv, table)
-    images.write(args.figure, figures.robustness(table))
+    looks = palette.looks(settings["rows"], settings["names"], settings["comparison"])
+    images.write(args.figure, figures.robustness(table, looks))
 
 
 if __name__ == "__main__":

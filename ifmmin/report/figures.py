@@ -1,8 +1,8 @@
 """Figures 3a and 3b of the paper, training curves and robustness, from tables. No I/O."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -12,11 +12,13 @@ from threadpoolctl import threadpool_limits
 
 from ifmmin.core.errors import UserError
 from ifmmin.core.terms import CONDITIONS, FULL, METRICS, braces
+from ifmmin.report import palette
+from ifmmin.report.palette import Look
 
 INPUT_DECIMALS, START_DECIMALS, POINT_DECIMALS = 4, 9, 2
 """Rounding of H', of the initial positions of t-SNE and of its points: equal figures on all processors."""
 
-COLOURS = dict(zip(CONDITIONS, mpl.color_sequences["tab10"], strict=False))
+COLOURS = dict(zip(CONDITIONS, palette.CONDITIONS, strict=True))
 TRAINED, UNTRAINED = "trained", "random weights"
 """The two networks of figure 3a."""
 REFERENCES = {
@@ -35,11 +37,31 @@ def curves(histories: Mapping[tuple[str, int, int], pd.DataFrame]) -> pd.DataFra
         histories: (system, fold, seed) to history.
 
     Returns:
-        system, epoch and the mean of each other column except chosen*; systems in order of appearance.
+        system, epoch, chosen (share of the runs, or of their networks, that keep the weights of this epoch)
+        and the mean of each other column; systems in order of appearance.
     """
     past = pd.concat([table.assign(system=system) for (system, _, _), table in histories.items()])
-    values = past.loc[:, ~past.columns.str.startswith("chosen")]
+    is_chosen = past.columns.str.startswith("chosen")
+    values = past.loc[:, ~is_chosen].assign(chosen=past.loc[:, is_chosen].mean(axis=1))
     return values.groupby(["system", "epoch"], sort=False).mean().reset_index()
+
+
+def trainings(histories: Mapping[tuple[str, int, int], pd.DataFrame]) -> pd.DataFrame:
+    """Collect the losses and the validation UA of every training.
+
+    Args:
+        histories: (system or kind of pretraining, fold, seed) to history.
+
+    Returns:
+        training, run (such as "fold 1, seed 0"), step (the epoch), L, validation_L_cls, validation_ua; one
+        row per epoch, in order of appearance.
+    """
+    parts = [
+        table.rename(columns={"epoch": "step"}).assign(training=name, run=f"fold {fold}, seed {seed}")
+        for (name, fold, seed), table in histories.items()
+    ]
+    columns = ["training", "run", "step", "L", "validation_L_cls", "validation_ua"]
+    return pd.concat(parts, ignore_index=True)[columns]
 
 
 def sample(keys: pd.DataFrame, n: int, generator: np.random.Generator) -> NDArray[np.int64]:
@@ -125,7 +147,7 @@ def figure_3a(points: pd.DataFrame, run: str) -> Figure:
         run: the run (system, fold, seed), for the title.
     """
     networks = list(dict.fromkeys(points["network"]))
-    by_class = dict(zip(sorted(set(points["class"])), mpl.color_sequences["Dark2"], strict=False))
+    by_class = dict(zip(sorted(set(points["class"])), cycle(palette.COMPARED), strict=False))
     figure = Figure(figsize=(9.6, 4.4 * len(networks)), dpi=150, layout="constrained")
     grid = figure.subplots(len(networks), 2, squeeze=False)
     for row, network in zip(grid, networks, strict=True):
@@ -134,7 +156,9 @@ def figure_3a(points: pd.DataFrame, run: str) -> Figure:
             for value, colour in colours.items():
                 group = shown[shown[column] == value]
                 label = braces(value) if column == "condition" else value
-                axes.scatter(group["x"], group["y"], s=9, alpha=0.7, linewidths=0, color=colour, label=label)
+                axes.scatter(
+                    group["x"], group["y"], s=16, alpha=0.75, linewidths=0, color=colour, label=label
+                )
             axes.set(title=f"{network}, by {column}", xlabel="t-SNE 1", ylabel="t-SNE 2")
             axes.set_aspect("equal", adjustable="datalim")
             if network == networks[0]:
@@ -214,12 +238,27 @@ def figure_3b(lines: pd.DataFrame, system: str) -> Figure:
     figure = Figure(figsize=(6.4, 4.2), dpi=150, layout="constrained")
     axes = figure.subplots()
     axes.fill_between(
-        mean.index, mean - std, mean + std, alpha=0.25, linewidth=0, label="± one standard deviation"
+        mean.index,
+        mean - std,
+        mean + std,
+        alpha=0.25,
+        linewidth=0,
+        color=palette.PROPOSED,
+        label="± one standard deviation",
     )
-    axes.plot(mean.index, mean, marker="o", markersize=3, label="training, as minimised")
+    axes.plot(
+        mean.index, mean, marker="o", markersize=3, color=palette.PROPOSED, label="training, as minimised"
+    )
     if VALIDATION in lines:
         validation = lines.groupby("epoch")[VALIDATION].mean()
-        axes.plot(validation.index, validation, marker="s", markersize=3, label="validation, without dropout")
+        axes.plot(
+            validation.index,
+            validation,
+            marker="s",
+            markersize=3,
+            color=palette.ACCENT,
+            label="validation, without dropout",
+        )
     for (column, label), style in zip(REFERENCES.items(), ("--", ":"), strict=True):
         if column in lines:
             axes.axhline(lines[column].mean(), linestyle=style, color="0.35", linewidth=1, label=label)
@@ -232,11 +271,12 @@ def figure_3b(lines: pd.DataFrame, system: str) -> Figure:
     return figure
 
 
-def robustness(table: pd.DataFrame) -> Figure:
+def robustness(table: pd.DataFrame, looks: Mapping[str, Look]) -> Figure:
     """Draw WA and UA as a function of the rate of missing modalities and of missing frames (full input).
 
     Args:
         table: system, missing, condition, missing_rate, wa, ua.
+        looks: system to look, in the order of the legend.
     """
     panels = {
         "modalities": "missing modalities (at least one remains)",
@@ -247,11 +287,14 @@ def robustness(table: pd.DataFrame) -> Figure:
     grid = figure.subplots(len(METRICS), len(panels), sharex=True, sharey=True)
     for row, metric in zip(grid, METRICS, strict=True):
         for axes, (missing, label) in zip(row, panels.items(), strict=True):
-            for system, line in shown[shown["missing"] == missing].groupby("system", sort=False):
-                axes.plot(line["missing_rate"], line[metric], marker="o", markersize=3, label=system)
+            by_system = dict(iter(shown[shown["missing"] == missing].groupby("system")))
+            for system, look in looks.items():
+                x, y = by_system[system]["missing_rate"], 100 * by_system[system][metric]
+                style = {"color": look.colour, "linewidth": 2.6 if look.proposed else 1.3}
+                axes.plot(x, y, marker="D" if look.reference else "o", markersize=3, label=look.name, **style)
             axes.grid(alpha=0.3)
             axes.set_xlabel(f"rate of {label}" if metric == METRICS[-1] else "")
-            axes.set_ylabel(metric.upper() if missing == "modalities" else "")
+            axes.set_ylabel(f"{metric.upper()}, per cent" if missing == "modalities" else "")
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False)
     figure.suptitle("Robustness to missing modalities and frames (no retraining)")
     return figure

@@ -1,6 +1,6 @@
 """The report page, metrics/report.html: one self-contained HTML text, built from tables.
 
-It holds no date, host or path, so equal results give equal bytes.
+It holds no date, host or path, so equal results at one commit give equal bytes.
 """
 
 import re
@@ -12,17 +12,15 @@ import jinja2
 import pandas as pd
 import vl_convert
 
-from ifmmin.core.terms import AVERAGE, CONDITIONS, FULL, METRICS
-from ifmmin.results import mechanism
-from ifmmin.results.significance import LEVEL
+from ifmmin.core.terms import AVERAGE, CONDITIONS, FULL
+from ifmmin.report import charts, downloads
+from ifmmin.report.encodings import Looks
+from ifmmin.results.significance import LEVEL, is_primary
 from ifmmin.results.table1 import SHOWN, heading
 
 TEMPLATE = "page.html"
-NETWORKS = {
-    "pretraining": "Pretraining",
-    "pretraining_no_cmd": "Pretraining w/o L_cmd",
-    "untrained": "Random weights",
-}
+SCORES = ("ua", "wa")
+"""UA first: it is what the page shows until the reader asks for WA."""
 MEASURES = {
     "active_units": "Active units of H; in brackets: with random weights",
     "probe": "Accuracy of a linear classifier that tells the modality from H (chance 1/3)",
@@ -36,27 +34,40 @@ MEASURES = {
 }
 IN_BRACKETS = ("active_units", "L_cmd", "L_inv")
 """Measures whose reference differs between networks and is shown."""
+SAVED = {
+    "table": "table1",
+    "significance": "differences",
+    "comparison": "comparison",
+    "recalls": "recalls",
+    "robustness": "robustness",
+    "mechanism": "mechanism",
+    "scores": "runs",
+}
+"""Tables that the page saves, and the name of the file."""
 
 
 def html(
     tables: Mapping[str, pd.DataFrame],
     specifications: Mapping[str, Mapping[str, Any]],
     *,
+    looks: Looks,
     corpus: Mapping[str, Any],
+    findings: Sequence[str],
     below: Sequence[str],
     facts: Mapping[str, str],
-    compared: Mapping[str, Any],
     params: Mapping[str, Any],
 ) -> str:
     """Render the page.
 
     Args:
-        tables: the tables by name: table, significance and comparison of aggregate, mechanism of measure.
+        tables: table, significance, comparison, recalls and scores of aggregate, robustness, and mechanism
+            averaged over runs.
         specifications: chart name to Vega-Lite specification.
+        looks: system to look, in the order of the table.
         corpus: name, classes and synthetic, as in corpus.json.
+        findings: what the table shows, in sentences.
         below: notes below Table 1.
         facts: settings and versions behind the results: name to value.
-        compared: the group comparison of params.yaml.
         params: dotted key of params.yaml to value.
 
     Returns:
@@ -69,29 +80,33 @@ def html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"signed": "{:+.4f}".format, "score": "{:.4f}".format}
-    named = (compared["proposed"], *compared["baselines"], *compared["ablations"])
-    comparison = tables["comparison"]
-    ours = comparison[comparison["system"] == compared["proposed"]]
-    rows = list(_rows(tables["table"], tables["significance"]))
+    environment.filters |= {"signed": "{:+.1f}".format, "score": "{:.1f}".format}
+    tests, comparison = tables["significance"], tables["comparison"]
+    rows = {metric: list(_rows(tables, looks, metric, plain=corpus["synthetic"])) for metric in SCORES}
+    saved = {SAVED[name]: table for name, table in tables.items() if name in SAVED}
     return environment.get_template(TEMPLATE).render(
         bundle=_scripts(),
         specifications=specifications,
+        groups=_grouped(specifications),
+        downloads=downloads.texts(saved, looks, synthetic=corpus["synthetic"], below=below),
         corpus=corpus,
+        looks=looks,
+        findings=findings,
         below=below,
         facts=facts,
         params=params,
-        proposed=compared["proposed"],
+        proposed=next(look.name for look in looks.values() if look.proposed),
         heads=[_title(condition) for condition in SHOWN],
-        compared=[row for row in rows if row["system"] in named],
-        references=[row for row in rows if row["system"] not in named],
-        significant=any(cell["significant"] for row in rows for cell in row["cells"]),
-        untested=_untested(tables["significance"]),
-        tests=list(_tests(tables["significance"])),
+        rows=rows,
+        significant=any(
+            cell["significant"] for cells in rows.values() for row in cells for cell in row["cells"]
+        ),
+        untested=_untested(tests),
+        tests={metric: list(_tests(tests, looks, metric)) for metric in SCORES},
         mechanism=list(_mechanism(tables["mechanism"])),
-        networks=[NETWORKS.get(name, name) for name in dict.fromkeys(tables["mechanism"]["network"])],
+        networks=charts.networks(tables["mechanism"], looks).values(),
         comparison=comparison.replace({float("nan"): None}).to_dict("records"),
-        paper_note=" ".join(f"{note.capitalize()}." for note in dict.fromkeys(ours["note"]) if note),
+        paper_note=" ".join(f"{note.capitalize()}." for note in dict.fromkeys(comparison["note"]) if note),
         head=_title,
     )
 
@@ -116,60 +131,87 @@ def _scripts() -> str:
     return bundle.replace("</script", "<\\/script")
 
 
-def _rows(table: pd.DataFrame, tests: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Yield the rows of Table 1; cells in the order of the column headings, WA before UA."""
-    significant = {
-        (other, condition, metric)
-        for other, condition, metric, p in tests[["other", "condition", "metric", "p_holm"]].itertuples(
-            index=False
-        )
-        if p < LEVEL
-    }
-    for system, lines in table.groupby("system", sort=False):
-        by_condition = lines.set_index("condition").to_dict("index")
+def _grouped(specifications: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Group the charts by the part of their names before "_"."""
+    groups: dict[str, list[str]] = {}
+    for name in specifications:
+        groups.setdefault(name.split("_")[0], []).append(name)
+    return groups
+
+
+def _rows(
+    tables: Mapping[str, pd.DataFrame], looks: Looks, metric: str, *, plain: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of Table 1 for one metric, in per cent, each with its runs.
+
+    Args:
+        tables: table, significance and scores.
+        looks: system to look.
+        metric: ua or wa.
+        plain: without marks and bold, as systems are not compared.
+    """
+    table, tests = tables["table"], tables["significance"]
+    compared = [system for system, look in looks.items() if not look.reference]
+    best = table[table["system"].isin(compared)].groupby("condition")[metric].max()
+    primary = tests[is_primary(tests) & (tests["metric"] == metric) & (tests["p_holm"] < LEVEL)]
+    by_system = dict(iter(table.groupby("system")))
+    for system, look in looks.items():
+        by_condition = by_system[system].set_index("condition").to_dict("index")
         yield {
             "system": system,
-            "n_folds": lines["n_folds"].max(),
-            "n_seeds": lines["n_seeds"].max(),
+            "look": look,
+            "n_folds": by_system[system]["n_folds"].max(),
+            "n_seeds": by_system[system]["n_seeds"].max(),
             "cells": [
                 {
                     "condition": condition,
-                    "metric": metric,
-                    "value": None
-                    if pd.isna(by_condition[condition][metric])
-                    else by_condition[condition][metric],
-                    "marks": by_condition[condition][f"{metric}_marks"],
-                    "std": by_condition[condition][f"{metric}_std"],
-                    "significant": (system, condition, metric) in significant,
+                    "value": _percent(by_condition[condition][metric]),
+                    "std": _percent(by_condition[condition][f"{metric}_std"]),
+                    "marks": "" if plain else by_condition[condition][f"{metric}_marks"],
+                    "best": not plain
+                    and not look.reference
+                    and by_condition[condition][metric] == best[condition],
+                    "significant": not plain and condition == AVERAGE and system in set(primary["other"]),
                 }
                 for condition in SHOWN
-                for metric in METRICS
             ],
+            "runs": list(_runs(tables["scores"], system, metric)),
         }
 
 
-def _tests(tests: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Yield the tests of the proposed system against each other system, one row for each metric."""
-    for (other, metric), lines in tests.groupby(["other", "metric"], sort=False):
+def _runs(scores: pd.DataFrame, system: str, metric: str) -> Iterator[dict[str, Any]]:
+    """Yield the runs of a system: fold, seed and the scores, in per cent."""
+    for (fold, seed), run in scores[scores["system"] == system].groupby(["fold", "seed"]):
+        by_condition = run.set_index("condition")[metric]
+        cells = [_percent(by_condition.get(condition)) for condition in SHOWN]
+        yield {"fold": fold, "seed": seed, "cells": cells}
+
+
+def _percent(value: float | None) -> float | None:
+    return None if pd.isna(value) else 100 * value
+
+
+def _tests(tests: pd.DataFrame, looks: Looks, metric: str) -> Iterator[dict[str, Any]]:
+    """Yield the differences of the proposed system from each other system, in points."""
+    points = ["difference", "ci_low", "ci_high", "detectable"]
+    shown = tests[tests["metric"] == metric]
+    shown = shown.assign(**{name: 100 * shown[name] for name in points})
+    for other, lines in shown.groupby("other", sort=False):
         by_condition = lines.set_index("condition").to_dict("index")
-        yield {
-            "other": other,
-            "metric": metric,
-            "cells": [by_condition[condition] for condition in (AVERAGE, *CONDITIONS)],
-        }
+        cells = [by_condition[condition] for condition in (AVERAGE, *CONDITIONS)]
+        yield {"name": looks[str(other)].name if other in looks else other, "cells": cells}
 
 
 def _mechanism(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Yield the measures of the mechanism, averaged over runs: one row for each measure and condition."""
-    summary = mechanism.summary(table)
-    networks = list(dict.fromkeys(summary["network"]))
-    for key, lines in summary.groupby(["measure", "condition"], sort=False):
+    """Yield the measures of the mechanism: one row for each measure and condition."""
+    columns = list(dict.fromkeys(table["network"]))
+    for key, lines in table.groupby(["measure", "condition"], sort=False):
         measure, condition = map(str, key)
         by_network = lines.set_index("network").to_dict("index")
         yield {
             "measure": MEASURES[measure],
             "condition": "" if condition in ("six", FULL) else heading(condition),
-            "cells": [by_network.get(network) for network in networks],
+            "cells": [by_network.get(network) for network in columns],
             "bracketed": measure.startswith(IN_BRACKETS),
         }
 

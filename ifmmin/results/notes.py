@@ -7,6 +7,9 @@ import pandas as pd
 
 from ifmmin.results import marks, significance, table1
 
+SYNTHETIC = "synthetic corpus: marks and differences between systems mean nothing"
+"""Note of each row of table1.csv on such a corpus."""
+
 
 def below(
     table: pd.DataFrame,

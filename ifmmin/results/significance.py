@@ -99,8 +99,8 @@ def compared(
         other, condition, metric, n_folds, n_seeds (of the compared runs), difference (proposed minus other),
         ci_low, ci_high (95 %), p, p_holm (primary rows only), detectable, effect_size (d_z), note. There is
         one row for each other system, condition (average, then the six) and metric. With fewer than three
-        units all values are missing; if all units are equal, only the difference is present. The note gives
-        the reason and other limitations.
+        units, or if all are equal, only the difference is present. The note gives the reason and other
+        limitations.
 
     Raises:
         ValueError: if a scored fold has no roles, no training utterances or no test utterances.
@@ -135,8 +135,7 @@ def corrected_t_test(differences: NDArray[np.float64], ratio: float) -> Tested:
         ratio: n_test / n_train, at least 0; 0 gives Student's t-test.
 
     Returns:
-        The test. All values are NaN for fewer than three units; all but the difference are NaN if all
-        differences are equal.
+        The test. All but the difference are NaN for fewer than three units, or if all differences are equal.
 
     Source:
         Nadeau and Bengio 2003; Bouckaert and Frank 2004. Cohen's d_z as in Lakens, Frontiers in Psychology 4,
@@ -144,7 +143,7 @@ def corrected_t_test(differences: NDArray[np.float64], ratio: float) -> Tested:
     """
     k = len(differences)
     if k < MIN_UNITS:
-        return UNTESTED
+        return UNTESTED._replace(difference=float(differences.mean())) if k else UNTESTED
     mean, std = float(differences.mean()), float(differences.std(ddof=1))
     if std <= ROUNDING:
         return UNTESTED._replace(difference=mean)

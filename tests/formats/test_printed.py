@@ -1,4 +1,4 @@
-"""Table 1 for readers, in Markdown and in LaTeX."""
+"""Table 1 for readers, in Markdown, in LaTeX and as plain text."""
 
 import re
 import shutil
@@ -7,7 +7,9 @@ import subprocess
 import pandas as pd
 import pytest
 import samples
+import yaml
 
+from conftest import ROOT
 from ifmmin.report import printed
 
 HEADS = ["Average", "{a}", "{v}", "{t}", "{a,v}", "{a,t}", "{v,t}", "{a,v,t}"]
@@ -62,6 +64,66 @@ def test_the_markdown_rounds_and_leaves_out_missing_stds():
     assert wa[1] == ["x", *["62.5 ±17.7"] * 8]
     assert ua[1] == ["x", *["20.8 ±5.9"] * 8]
     assert wa[2] == ["b", "33.3", "33.3<sup>↑⇑</sup>", *["33.3"] * 5, "\N{EN DASH}"]
+
+
+def test_the_best_compared_system_of_each_column_is_bold():
+    rows = table("x", "b", "floor")
+    rows.loc[rows["system"] == "b", "ua"] = 0.3
+    rows.loc[rows["system"] == "floor", ["ua", "wa"]] = 0.9
+    rows.loc[(rows["system"] == "b") & (rows["condition"] == "v"), "wa"] = 0.4
+
+    ua, wa = markdown_tables(printed.markdown(rows, NAMES, ["floor"], [], bold=True))[::2]
+    plain = printed.markdown(rows, NAMES, ["floor"], [])
+    latex = latex_tables(printed.latex(rows, NAMES, ["floor"], [], bold=True))
+
+    assert [row[1] for row in ua[1:]] == ["25.0 ±0.0", "**30.0** ±0.0"]
+    assert [row[3] for row in wa[1:]] == ["**50.0** ±1.2", "40.0 ±1.2"]
+    assert latex[0][2][1].startswith(r"\textbf{30.0}")
+    assert "90.0}" not in str(latex)
+    assert plain.count("**") == 4  # two titles
+
+
+def text_lines(*args, **options):
+    return printed.text(*args, **{"score": "ua", "proposed": "if_mmin", **options}).splitlines()
+
+
+def test_the_text_has_aligned_means_in_per_cent_and_marks_the_proposed_system():
+    lines = text_lines(table("x", "if_mmin", marks=("↑", "*+"), avt=False), NAMES, [], [], score="wa")
+
+    assert lines[0].startswith("WA in per cent")
+    assert lines[2].split() == ["System", *HEADS]
+    assert lines[4].split() == ["x", *["50.0"] * 7, "\N{EN DASH}"]
+    assert lines[5].split() == [">", "IF-MMIN", *["50.0"] * 7, "\N{EN DASH}"]
+    assert {len(line) for line in lines[4:6]} == {len(lines[2])}
+
+
+def test_references_stand_below_a_rule_in_the_text():
+    lines = text_lines(table("floor", "x", "if_mmin"), NAMES, ["floor"], [])
+    rules = [n for n, line in enumerate(lines) if set(line.strip()) == {"─"}]
+
+    assert [lines[n + 1].split()[0] for n in rules[1:3]] == ["x", "Floor"]
+    assert lines[rules[3] + 1] == "> proposed system; below the line: references, not compared."
+
+
+def test_the_text_fits_100_columns_with_the_names_of_the_project():
+    """A note and a name that are longer are wrapped."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    names = params["names"] | {"if_mmin": "IF-MMIN " * 9}
+    notes = ["A note on if_mmin_no_inv that is long. " * 5]
+
+    lines = text_lines(table(*params["rows"]), names, ["late_fusion_floor"], notes)
+
+    assert max(map(len, lines)) <= 100
+    assert any("IF-MMIN w/o L_inv that is long" in line for line in lines)
+
+
+def test_one_metric_can_be_printed_alone():
+    only = table("x"), {}, [], []
+
+    assert len(markdown_tables(printed.markdown(*only, ["wa"]))) == 1
+    assert "**WA in per cent" in printed.markdown(*only, ["wa"])
+    assert len(latex_tables(printed.latex(*only, ["ua"]))) == 1
+    assert "caption{UA in per cent" in printed.latex(*only, ["ua"])
 
 
 def test_marks_are_superscripts_between_mean_and_std():

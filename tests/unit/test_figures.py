@@ -11,7 +11,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from ifmmin.core.errors import UserError
-from ifmmin.report import figures
+from ifmmin.report import figures, palette
 
 ROOT = Path(__file__).resolve().parents[2]
 SIX = ["a", "v", "t", "av", "at", "vt"]
@@ -21,6 +21,30 @@ def keys(n):
     """N utterances in each of seven conditions."""
     names = [f"u{i}" for i in range(n)] * 7
     return pd.DataFrame({"utterance_id": names, "condition": np.repeat([*SIX, "avt"], n)})
+
+
+def test_trainings_have_a_row_per_epoch_of_each_run():
+    """`step` is DVCLive's name of the epoch."""
+    history = pd.DataFrame(
+        {
+            "epoch": [1, 2],
+            "lr": 0.1,
+            "L": [3.0, 2.0],
+            "validation_L_cls": [1.0, 0.5],
+            "validation_ua": [0.4, 0.5],
+        }
+    )
+
+    table = figures.trainings({("mmin", 1, 0): history, ("mctn", 2, 3): history.assign(L=[7.0, 6.0])})
+
+    assert table.to_dict("list") == {
+        "training": ["mmin", "mmin", "mctn", "mctn"],
+        "run": ["fold 1, seed 0"] * 2 + ["fold 2, seed 3"] * 2,
+        "step": [1, 2, 1, 2],
+        "L": [3.0, 2.0, 7.0, 6.0],
+        "validation_L_cls": [1.0, 0.5] * 2,
+        "validation_ua": [0.4, 0.5] * 2,
+    }
 
 
 def test_a_sample_has_n_distinct_rows_of_each_of_the_six_conditions():
@@ -69,13 +93,14 @@ RUNS = {("x", 1, 0): history(4.0, 2.0), ("x", 2, 0): history(6.0, 5.0), ("b", 1,
 
 
 def test_curves_are_means_over_folds_and_seeds_in_the_order_of_systems():
-    """x: (4 + 6) / 2 and (2 + 5) / 2; b: 1."""
+    """x: (4 + 6) / 2 and (2 + 5) / 2; b: 1. Each run chose its first epoch."""
     curves = figures.curves(RUNS)
 
     assert curves.to_dict("list") == {
         "system": ["x", "x", "b"],
         "epoch": [1, 2, 1],
         "L_inv": [5.0, 3.5, 1.0],
+        "chosen": [1.0, 0.0, 1.0],
     }
 
 
@@ -231,11 +256,13 @@ def test_robustness_draws_mixed_modalities_and_frames_of_the_full_input():
     ]
     table = pd.DataFrame(rows, columns=["system", "missing", "condition", "missing_rate", "wa", "ua"])
 
-    axes = figures.robustness(table).axes
+    looks = palette.looks(["x", "y"], {"x": "Ex"}, {"proposed": "y", "baselines": [], "ablations": ["x"]})
+    axes = figures.robustness(table, looks).axes
 
     drawn = [[(line.get_label(), line.get_ydata().tolist()) for line in panel.lines] for panel in axes]
-    wa, ua = [("x", [0.0, 0.7]), ("y", [1.0, 1.7])], [("x", [0.0, -0.7]), ("y", [0.0, -0.7])]
+    wa, ua = [("Ex", [0.0, 70.0]), ("y", [100.0, 170.0])], [("Ex", [0.0, -70.0]), ("y", [0.0, -70.0])]
     assert drawn == [wa, wa, ua, ua]
+    assert [line.get_color() for line in axes[0].lines] == [palette.COMPARED[0], palette.PROPOSED]
 
 
 PLANE = """
@@ -269,6 +296,7 @@ def test_the_robustness_figure_says_that_nothing_was_retrained():
         columns=["system", "missing", "condition", "missing_rate", "wa", "ua"],
     )
 
-    title = figures.robustness(table).get_suptitle()
+    looks = palette.looks(["mmin"], {}, {"proposed": "mmin", "baselines": [], "ablations": []})
+    title = figures.robustness(table, looks).get_suptitle()
 
     assert title == "Robustness to missing modalities and frames (no retraining)"

@@ -1,17 +1,25 @@
 """The report's page and charts, from small hand-made tables."""
 
+import io
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ifmmin.report import charts, page
+from ifmmin.report import charts, downloads, page, palette, printed
+from ifmmin.results import mechanism
 
 CONDITIONS = ["average", "a", "v", "t", "av", "at", "vt", "avt"]
-CORPUS = {"name": "corpus <b>&", "classes": ["angry", "sad"], "synthetic": True, "iemocap": False}
+CORPUS = {"name": "corpus <b>&", "classes": ["angry", "sad"], "synthetic": False, "iemocap": False}
+COMPARED = {"proposed": "ours", "baselines": ["base"], "ablations": []}
+LOOKS = palette.looks(["base", "ours", "floor"], {"ours": "Ours & more"}, COMPARED)
 OPTIONS = {
-    "compared": {"proposed": "ours", "baselines": ["base"], "ablations": [], "on_par": 0.01},
+    "looks": LOOKS,
+    "corpus": CORPUS,
+    "findings": ["It ran."],
+    "below": ["A note & more."],
+    "facts": {"preset": "paper"},
     "params": {"lambda2": 100.0, "model.missing_steps.a": 1},
 }
 
@@ -56,7 +64,21 @@ def table():
 
 def differences():
     rows = [
-        ("base", c, m, 3, 2, 0.1, 0.05, 0.15, 0.001, 0.01 if c == "a" else 0.2, 0.08, 2.0, "a note")
+        (
+            "base",
+            c,
+            m,
+            3,
+            2,
+            0.1,
+            0.05,
+            0.15,
+            0.001,
+            0.01 if (c, m) == ("average", "ua") else np.nan,
+            0.08,
+            2.0,
+            "",
+        )
         for c in CONDITIONS[:-1]
         for m in ("wa", "ua")
     ]
@@ -87,6 +109,22 @@ def tables():
         "scores": pd.DataFrame(
             {"system": "ours", "fold": [1, 2], "seed": 0, "condition": "a", "wa": 0.5, "ua": [0.25, 0.75]}
         ),
+        "recalls": pd.DataFrame(
+            {
+                "system": "ours",
+                "condition": ["a", "a", "avt"],
+                "class": ["p", "q", "p"],
+                "recall": [0.25, 1, 0.5],
+            }
+        ),
+        "robustness": pd.DataFrame(
+            [
+                ("ours", missing, condition, rate, 0.5 - rate / 2, 0.25, 0.125, np.nan)
+                for missing, condition in (("modalities", "mixed"), ("frames", "avt"), ("frames", "a"))
+                for rate in (0, 0.5)
+            ],
+            columns=["system", "missing", "condition", "missing_rate", "wa", "ua", "wa_std", "ua_std"],
+        ),
         "confusion": pd.DataFrame(pairs, columns=["system", "condition", "actual", "predicted"]).assign(
             count=1, share=0.5
         ),
@@ -94,6 +132,7 @@ def tables():
             {
                 "system": "ours",
                 "epoch": [1, 2],
+                "chosen": [0.25, 0.75],
                 "L": [2.0, 1.0],
                 "validation_L_cls": 1.0,
                 "validation_ua": 0.5,
@@ -102,14 +141,16 @@ def tables():
         "fig3a": pd.DataFrame(
             {"network": "trained", "utterance_id": ["u"], "condition": "a", "class": "p", "x": 1.0, "y": 2.0}
         ),
-        "mechanism": pd.DataFrame(
-            [
-                ("pretraining", 1, 0, "probe", "avt", 0.9, 1 / 3),
-                ("pretraining", 2, 0, "probe", "avt", 0.7, 1 / 3),
-                ("ours", 1, 0, "R2", "a", -0.5, 0.0),
-                ("ours", 1, 0, "L_inv_missing", "six", 0.75, 0.5),
-            ],
-            columns=["network", "fold", "seed", "measure", "condition", "value", "reference"],
+        "mechanism": mechanism.summary(
+            pd.DataFrame(
+                [
+                    ("pretraining", 1, 0, "probe", "avt", 0.9, 1 / 3),
+                    ("pretraining", 2, 0, "probe", "avt", 0.7, 1 / 3),
+                    ("ours", 1, 0, "R2", "a", -0.5, 0.0),
+                    ("ours", 1, 0, "L_inv_missing", "six", 0.75, 0.5),
+                ],
+                columns=["network", "fold", "seed", "measure", "condition", "value", "reference"],
+            )
         ),
         "fig3b": pd.DataFrame({"fold": [1, 1], "seed": 0, "epoch": [1, 2], "L_inv": [2.0, 1.0]}),
     }
@@ -117,71 +158,92 @@ def tables():
 
 @pytest.fixture(scope="module")
 def text():
-    return page.html(
-        tables(),
-        {"bars": {"mark": "</script><b>"}},
-        corpus=CORPUS,
-        below=["A note & more."],
-        facts={"preset": "paper"},
-        **OPTIONS,
-    )
+    return page.html(tables(), {"scores_a": {"mark": "</script><b>"}, "recall_0": {}}, **OPTIONS)
 
 
-def cells(text, table_id):
-    """Cell contents by (system, condition, metric), in the order of the table."""
-    body = text.split(f'<table id="{table_id}"')[1].split("</table>")[0]
+def visible(text):
+    return text.split("<script>")[0]
+
+
+def cells(text, metric):
+    """Contents of the cells of Table 1 by (system, condition), in the order of the table."""
+    body = text.split(f'<table id="table1-{metric}"')[1].split("</table>")[0]
     matches = re.findall(
-        r'<td data-system="(\w+)" data-condition="(\w+)" data-metric="(\w+)">(.*?)</td>', body
+        rf'<td data-system="(\w+)" data-condition="(\w+)" data-metric="{metric}"(.*?)</td>', body
     )
     return {tuple(key): value for *key, value in matches}
 
 
-def test_every_cell_of_table_1_shows_score_mark_and_std(text):
-    shown = cells(text, "table1")
+def test_every_cell_of_table_1_shows_score_mark_and_std_in_per_cent(text):
+    wa, ua = cells(text, "wa"), cells(text, "ua")
 
-    assert list(shown) == [(s, c, m) for s in ("ours", "base") for c in CONDITIONS for m in ("wa", "ua")]
-    assert shown["ours", "v", "wa"] == "0.6180↑<small>±0.013</small>"
-    assert shown["ours", "v", "ua"] == "0.3090"
+    assert list(wa) == list(ua) == [(s, c) for s in ("base", "ours", "floor") for c in CONDITIONS]
+    assert wa["base", "v"] == "><span>50.0</span><sup></sup><small>±1.2</small>"
+    assert wa["ours", "v"] == ' class="best"><span>61.8</span><sup>↑</sup><small>±1.2</small>'
+    assert ua["ours", "v"] == ' class="best"><span>30.9</span><sup></sup>'
+    assert wa["floor", "avt"] == ">\N{EN DASH}"
+
+
+def test_a_synthetic_corpus_has_neither_marks_nor_bold_nor_daggers(text):
+    synthetic = page.html(tables(), {}, **{**OPTIONS, "corpus": {**CORPUS, "synthetic": True}})
+
+    assert "↑" not in visible(synthetic)
+    assert "†" not in visible(synthetic)
+    assert 'class="best"' not in visible(synthetic)
+    assert "The corpus is synthetic" in synthetic
+    assert "The corpus is synthetic" not in text
+
+
+def test_systems_have_display_names_and_references_follow_a_line(text):
+    body = text.split('<table id="table1-ua"')[1].split("</table>")[0]
+
+    assert re.findall(r"</span>([^<]+)</button>", body) == ["base", "Ours &amp; more", "floor"]
+    assert re.findall(r'<tbody class="([^"]*)">', body) == ["", "proposed", " references"]
+
+
+def test_a_row_opens_to_the_scores_of_its_runs(text):
+    body = text.split('<table id="table1-ua"')[1].split("</table>")[0]
+    runs = re.findall(r'<tr class="run" hidden><th scope="row">(.*?)</th>(.*?)</tr>', body)
+
+    dash = "<td>\N{EN DASH}</td>"
+    assert [name for name, _ in runs] == ["fold 1, seed 0", "fold 2, seed 0"]
+    assert [row for _, row in runs] == [
+        f"{dash}<td><span>{score}</span></td>{6 * dash}" for score in ("25.0", "75.0")
+    ]
 
 
 def test_the_mechanism_is_averaged_over_runs_and_shows_its_references(text):
-    body = text.split('<table id="mechanism">')[1].split("</table>")[0]
+    body = text.split('<table id="mechanism-table">')[1].split("</table>")[0]
     rows = [re.findall(r"<td>(.*?)</td>", row) for row in body.split("<tr>")[2:]]
 
-    assert re.findall(r'<th scope="col">(.*?)</th>', body)[2:] == ["Pretraining", "ours"]
+    assert re.findall(r'<th scope="col">(.*?)</th>', body)[2:] == ["Pretraining", "Ours &amp; more"]
     dash = "\N{EN DASH}"
     assert rows == [["", "0.800", dash], ["{a}", dash, "-0.500"], ["", dash, "0.750 (0.500)"]]
 
 
-def test_references_have_their_own_table_and_missing_cells_are_dashes(text):
-    shown = cells(text, "references")
-
-    assert {system for system, _, _ in shown} == {"floor"}
-    assert shown["floor", "avt", "wa"] == "\N{EN DASH}"
-
-
 def test_a_difference_significant_after_holm_has_a_dagger(text):
-    shown = cells(text, "table1")
+    daggers = {m: [key for key, cell in cells(text, m).items() if "†" in cell] for m in ("ua", "wa")}
 
-    assert [key for key, value in shown.items() if "†" in value] == [("base", "a", "wa"), ("base", "a", "ua")]
-    assert "† Differs from ours" in text
-    assert "[+0.0500, +0.1500] p 0.001, Holm 0.010, detectable 0.080<" in text
+    assert daggers == {"ua": [("base", "average")], "wa": []}
+    assert "† The average UA differs from that of Ours &amp; more" in text
+
+
+def test_differences_are_in_points_with_interval_p_and_what_was_detectable():
+    text = page.html(tables(), {"differences_a": {}}, **OPTIONS)
+    body = text.split('<table id="differences-ua">')[1].split("</table>")[0]
+
+    first = re.findall(r'<td title="">(.*?)</td>', body)[0]
+    parts = ["+10.0", "[+5.0, +15.0]", "p 0.001, Holm 0.010", "detectable 8.0"]
+    assert re.split(r"</?small>+", first.replace("</small><small>", "<small>"))[:4] == parts
 
 
 def test_without_significant_differences_there_is_no_dagger():
     none = {**tables(), "significance": differences().assign(p=np.nan, p_holm=np.nan, difference=np.nan)}
 
-    text = page.html(none, {}, corpus=CORPUS, below=[], facts={}, **OPTIONS)
+    text = page.html(none, {"differences_a": {}}, **OPTIONS)
 
-    assert "†" not in text.split("<script>")[0]
-    assert "nan" not in text.split("<script>")[0]
-
-
-def test_only_a_synthetic_corpus_is_called_synthetic(text):
-    real = page.html(tables(), {}, corpus={**CORPUS, "synthetic": False}, below=[], facts={}, **OPTIONS)
-
-    assert "The corpus is synthetic" in text
-    assert "The corpus is synthetic" not in real
+    assert "†" not in visible(text)
+    assert not re.search(r"\bnan\b", visible(text))
 
 
 def test_names_are_escaped(text):
@@ -190,11 +252,18 @@ def test_names_are_escaped(text):
     assert "</script><b>" not in text
 
 
-def test_the_page_lists_all_settings_and_links_to_nothing(text):
+def test_the_page_lists_all_settings_and_loads_nothing(text):
     assert "<dt>preset</dt><dd>paper</dd>" in text
     assert '<th scope="row">model.missing_steps.a</th><td class="left">1</td>' in text
-    outside = text.split("<script>")[0]
-    assert not re.search(r"""(?:src|href)=["'](?!data:)""", outside)
+    assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", visible(text))
+
+
+def test_every_entry_of_the_contents_leads_to_a_section(text):
+    nav = text.split("<nav")[1].split("</nav>")[0]
+    entries = re.findall(r'href="#([\w-]+)"', nav)
+
+    assert entries == re.findall(r'<h2 id="([\w-]+)">', text)
+    assert len(entries) > 8
 
 
 def test_versions_are_those_of_the_run_time_requirements():
@@ -203,27 +272,96 @@ def test_versions_are_those_of_the_run_time_requirements():
     assert page.pinned(text) == {"numpy": "2.4.6", "torch": "2.13.0"}
 
 
-def specifications():
-    return charts.specifications(tables(), systems=["ours", "base", "floor"], figure_system="ours")
+def test_saved_tables_are_those_of_the_metrics_folder():
+    shown = {"table1": table(), "runs": tables()["scores"]}
+    texts = downloads.texts(shown, LOOKS, synthetic=False, below=["A note."])
+
+    pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(texts["runs"]["csv"])), tables()["scores"])
+    notes = (["floor"], ["A note."])
+    names = {system: look.name for system, look in LOOKS.items()}
+    assert texts["table1"]["md"] == printed.markdown(table(), names, *notes, bold=True)
+    assert texts["table1"]["tex"] == printed.latex(table(), names, *notes, bold=True)
+    assert r"\toprule" in texts["runs"]["tex"]
 
 
-def data(specification):
-    """The rows of a chart's only data set."""
-    [rows] = specification["datasets"].values()
-    return pd.DataFrame(rows)
+def specifications(changed=None):
+    return charts.specifications({**tables(), **(changed or {})}, LOOKS, figure_system="ours")
 
 
-def test_bars_show_the_confidence_interval_or_else_one_std():
-    """WA has an interval (0.1 to 0.9), UA has neither, and the reference has no bar for the full input."""
-    rows = data(specifications()["bars"]).set_index(["system", "condition", "metric"])
+def data(specification, *, without=()):
+    """The rows of a chart's largest data set."""
+    return pd.DataFrame(max(specification["datasets"].values(), key=len)).drop(columns=list(without))
 
-    assert rows.loc[("ours", "{a,v}", "WA"), ["mean", "low", "high"]].tolist() == [0.61804, 0.1, 0.9]
-    assert rows.loc[("ours", "{a,v}", "UA"), ["mean", "low", "high"]].tolist() == [0.30902] * 3
-    assert ("floor", "{a,v,t}", "WA") not in rows.index
-    without = {**tables(), "table": table().assign(wa_low=np.nan, wa_high=np.nan)}
-    bars = charts.specifications(without, systems=["ours"], figure_system="ours")["bars"]
-    ends = data(bars).set_index(["system", "condition", "metric"]).loc[("ours", "{a}", "WA"), ["low", "high"]]
-    assert ends.tolist() == pytest.approx([0.61804 - 0.0125, 0.61804 + 0.0125])
+
+def test_scores_show_the_confidence_interval_or_else_one_std():
+    """WA has an interval (0.1 to 0.9), UA has neither, and the reference has no score for the full input."""
+    rows = data(specifications()["scores_av"]).set_index(["system", "metric"])
+
+    assert rows.loc[("Ours & more", "WA"), ["value", "low", "high"]].tolist() == [61.804, 10, 90]
+    assert rows.loc[("Ours & more", "UA"), "value"] == 30.902
+    assert "floor" not in set(data(specifications()["scores_avt"])["system"])
+    without = {"table": table().assign(wa_low=np.nan, wa_high=np.nan)}
+    ends = data(specifications(without)["scores_a"]).set_index(["system", "metric"])
+    assert ends.loc[("Ours & more", "WA"), ["low", "high"]].tolist() == pytest.approx([60.554, 63.054])
+
+
+def test_the_scores_of_all_conditions_share_one_zoomed_axis():
+    found = specifications({"table": table().assign(wa_low=np.nan, wa_high=np.nan)})
+    domains = [
+        layer["encoding"]["x"]["scale"]["domain"]
+        for name, chart in found.items()
+        if name.startswith("scores_")
+        for layer in chart["layer"]
+    ]
+
+    assert len(domains) == 2 * len(CONDITIONS)
+    assert {tuple(domain) for domain in domains} == {(10, 65)}  # the reference's UA 12.5, our WA 61.8 + 1.25
+
+
+def test_differences_are_points_without_intervals_for_two_folds():
+    two = differences().assign(ci_low=np.nan, ci_high=np.nan, p=np.nan, p_holm=np.nan)
+    chart = specifications({"significance": two})["differences_a"]
+
+    rows = data(chart).set_index(["system", "metric"])
+    assert rows.loc[("base", "UA"), "value"] == 10
+    assert rows[["low", "high"]].isna().all(axis=None)
+    assert "{'filter': 'isValid(datum.low)'}" in repr(chart)
+
+
+def test_without_differences_there_is_no_chart_of_them():
+    found = specifications({"significance": differences().assign(difference=np.nan)})
+
+    assert not [name for name in found if name.startswith("differences")]
+
+
+def test_robustness_shows_mixed_modalities_and_frames_of_the_full_input():
+    found = specifications()
+
+    modalities = data(found["robustness_modalities"]).set_index(["metric", "missing_rate"])
+    assert modalities.loc[("WA", 0.5), ["value", "low", "high"]].tolist() == [25, 12.5, 37.5]
+    assert modalities.loc[("UA", 0.5), ["value", "low", "high"]].tolist() == [25, 25, 25]  # no std
+    assert len(data(found["robustness_frames"])) == 4
+
+
+def test_a_measure_of_the_mechanism_is_drawn_beside_its_reference():
+    probe, l_inv = (data(specifications()[f"mechanism_{name}"]) for name in ("probe", "L_inv_missing"))
+
+    assert probe[["network", "value"]].to_numpy().tolist() == [["Pretraining", pytest.approx(0.8)]]
+    assert probe["reference"].tolist() == [pytest.approx(1 / 3)]
+    assert l_inv[["value", "reference"]].to_numpy().tolist() == [[1.5, 1.0]]  # 0.75 over 0.5
+
+
+def test_a_unit_is_equally_long_on_both_axes_of_figure_3a():
+    points = pd.DataFrame({"x": [0.0, 10.0], "y": [1.0, 2.0]})
+    wide = pd.concat([tables()["fig3a"]] * 2, ignore_index=True).assign(x=points["x"], y=points["y"])
+    chart = specifications({"fig3a": wide})["fig3a_0_class"]
+
+    x, y = (chart["encoding"][axis]["scale"]["domain"] for axis in "xy")
+    assert chart["width"] == chart["height"]
+    assert x[1] - x[0] == pytest.approx(y[1] - y[0])
+    assert x[0] < 0
+    assert x[1] > 10
+    assert sum(y) / 2 == pytest.approx(1.5)
 
 
 def test_selectors_offer_the_systems_and_conditions_of_the_data():
@@ -233,18 +371,26 @@ def test_selectors_offer_the_systems_and_conditions_of_the_data():
         if "options" in parameter.get("bind", {})
     }
 
-    assert chosen["confusion_system"] == ("ours", ["ours", "base", "floor"])
+    assert chosen["confusion_system"] == ("Ours & more", ["base", "Ours & more", "floor"])
     assert chosen["confusion_condition"] == ("{a}", ["{a}", "{a,v,t}"])
 
 
-def test_a_system_has_the_same_colour_in_every_chart():
-    scales = [
-        layer["encoding"]["color"]["scale"]
-        for layer in (specifications()["bars"]["layer"][0], specifications()["curves"])
-    ]
+def colour_scales(node):
+    """All colour scales of systems in a specification."""
+    if isinstance(node, list):
+        return [scale for part in node for scale in colour_scales(part)]
+    if not isinstance(node, dict):
+        return []
+    own = [node["scale"]] if node.get("field") == "system" and "range" in node.get("scale", {}) else []
+    return own + [scale for part in node.values() for scale in colour_scales(part)]
 
-    assert scales[0] == scales[1]
-    assert scales[0]["domain"] == ["ours", "base", "floor"]
+
+def test_a_system_has_the_same_colour_in_every_chart():
+    scales = [scale for scale in colour_scales(specifications()) if scale["range"][0].startswith("#")]
+
+    expected = {look.name: look.colour for look in LOOKS.values()}
+    assert len(scales) > 20
+    assert all(dict(zip(s["domain"], s["range"], strict=True)) == expected for s in scales)
 
 
 def test_chart_specifications_are_deterministic():

@@ -413,7 +413,8 @@ def test_folds_with_the_same_test_utterances_can_leave_too_few_folds():
 
     row = line(compared(ahead([0.02, 0.04, 0.05]), folds))
 
-    assert [row[name] for name in NUMBERS] == pytest.approx([math.nan] * 6, nan_ok=True)
+    assert row["difference"] == pytest.approx((0.02 + (0.04 + 0.05) / 2) / 2)  # folds 2 and 3 are one unit
+    assert [row[name] for name in NUMBERS[1:]] == pytest.approx([math.nan] * 5, nan_ok=True)
     assert row["note"].startswith(
         "3 folds, 1 seed: too few for a test; expected folds with at least 3 different"
     )
@@ -421,19 +422,25 @@ def test_folds_with_the_same_test_utterances_can_leave_too_few_folds():
 
 
 @pytest.mark.parametrize(
-    ("runs", "n_folds", "n_seeds", "start"),
+    ("runs", "n_folds", "n_seeds", "difference", "start"),
     [
-        pytest.param(ahead([0.1]), 1, 1, "1 fold, 1 seed: too few", id="one run"),
-        pytest.param(ahead([0.1, 0.2]), 2, 1, "2 folds, 1 seed: too few", id="the demonstration"),
+        pytest.param(ahead([0.1]), 1, 1, 0.1, "1 fold, 1 seed: too few", id="one run"),
+        pytest.param(ahead([0.1, 0.2]), 2, 1, 0.15, "2 folds, 1 seed: too few", id="the demonstration"),
         pytest.param(
-            ahead([0.1, 0.2]) | ahead([0.1, 0.3], seed=5), 2, 2, "2 folds, 2 seeds: too few", id="more seeds"
+            ahead([0.1, 0.2]) | ahead([0.1, 0.3], seed=5),
+            2,
+            2,
+            0.175,
+            "2 folds, 2 seeds: too few",
+            id="more seeds",
         ),
     ],
 )
-def test_too_few_folds_leave_the_numbers_empty_with_a_note(runs, n_folds, n_seeds, start):
+def test_too_few_folds_leave_a_difference_without_a_test(runs, n_folds, n_seeds, difference, start):
     table = compared(runs)
 
-    assert table[NUMBERS].isna().all(axis=None)
+    assert line(table, "v", "wa")["difference"] == pytest.approx(difference)
+    assert table[NUMBERS[1:]].isna().all(axis=None)
     assert (table["n_folds"] == n_folds).all()
     assert (table["n_seeds"] == n_seeds).all()
     assert table["note"].str.startswith(start).all()

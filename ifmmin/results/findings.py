@@ -1,0 +1,89 @@
+"""What a table shows, in three sentences: what ran, what differs significantly, and what does not. No I/O."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from ifmmin.core.terms import AVERAGE
+from ifmmin.results import significance
+from ifmmin.results.significance import LEVEL
+from ifmmin.results.table1 import counted
+
+
+def sentences(
+    table: pd.DataFrame,
+    tests: pd.DataFrame,
+    corpus: Mapping[str, Any],
+    names: Mapping[str, str],
+    proposed: str,
+) -> list[str]:
+    """Sum up Table 1 and the primary tests, which compare the average UA.
+
+    Args:
+        table: Table 1.
+        tests: result of `significance.compared`.
+        corpus: name, classes and synthetic.
+        names: system to display name; others keep their identifier.
+        proposed: the proposed system.
+
+    Returns:
+        Sentences. For a synthetic corpus they compare no systems.
+    """
+    average = table[table["condition"] == AVERAGE].set_index("system")
+    ran = (
+        f"{counted(average['ua'].notna().sum(), 'system')} ran on {corpus['name']}: "
+        f"{counted(average['n_folds'].max(), 'fold')}, {counted(average['n_seeds'].max(), 'seed')} each."
+    )
+    ours = average["ua"].get(proposed, float("nan"))
+    if pd.isna(ours):
+        return [ran, f"{names.get(proposed, proposed)}, the proposed system, is not among them."]
+    score = f"{names.get(proposed, proposed)} has an average UA of {100 * ours:.1f} %"
+    if corpus["synthetic"]:
+        chance = 100 / len(corpus["classes"])
+        return [
+            ran,
+            f"{score}; chance is {chance:.1f} %.",
+            "The corpus is synthetic, so differences between systems mean nothing.",
+        ]
+    primary = tests[significance.is_primary(tests)]
+    tested = primary[primary["p_holm"].notna()]
+    if tested.empty:
+        reasons = "; ".join(dict.fromkeys(primary["note"]))
+        return [ran, f"{score}.", f"No difference is tested: {reasons}."]
+    differs = tested["p_holm"] < LEVEL
+    return [
+        ran,
+        f"{score}. {_differing(tested[differs], names)}",
+        _equal(tested[~differs], names),
+    ]
+
+
+def _differing(tests: pd.DataFrame, names: Mapping[str, str]) -> str:
+    above, below = tests[tests["difference"] > 0], tests[tests["difference"] < 0]
+    parts = [
+        f"{word} {_listed(rows, names)}" for word, rows in (("above", above), ("below", below)) if len(rows)
+    ]
+    return (
+        f"It is significantly {' and '.join(parts)} (Holm-corrected p < {LEVEL})."
+        if parts
+        else (f"It differs significantly from no other system (Holm-corrected p < {LEVEL}).")
+    )
+
+
+def _equal(tests: pd.DataFrame, names: Mapping[str, str]) -> str:
+    if tests.empty:
+        return "Every difference from it is significant."
+    detectable = 100 * tests["detectable"].max()
+    return (
+        f"It does not differ significantly from {_listed(tests, names)}; a true difference of "
+        f"{detectable:.1f} points would have been detected with a probability of {significance.POWER}."
+    )
+
+
+def _listed(tests: pd.DataFrame, names: Mapping[str, str]) -> str:
+    parts: Sequence[str] = [
+        f"{names.get(other, other)} ({100 * difference:+.1f} points)"
+        for other, difference in zip(tests["other"], tests["difference"], strict=True)
+    ]
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
