@@ -30,11 +30,14 @@ from bench import collapse
 from bench.collapse import show
 from ifmmin.core.files import write_csv
 from ifmmin.core.terms import CONDITIONS
+from ifmmin.report import palette
 from ifmmin.settings.params import loader
 from ifmmin.training import seeding
 
 RESULTS = project.ROOT / "metrics/bench/mechanism.csv"
 PACKS = {"synthetic": None, "mosi": project.ROOT.parent / "shared/packs/mosi"}
+TITLES = {"synthetic": "Synthetic corpus", "mosi": "CMU-MOSI"}
+COLOURS = dict(zip(("plain", "scale_free"), palette.COMPARED, strict=False))
 RUNS = {
     "synthetic": [(fold, 0) for fold in (1, 2, 3, 4, 5)],
     "mosi": [(1, 0), (2, 0), (1, 1), (2, 1), (1, 2)],
@@ -53,20 +56,17 @@ ALIVE = {"cmd_form": "scale_free", "cmd_weight": 0.1, "invariant_input": "joint"
 GRID_WEIGHTS = {"plain": 0.003, "scale_free": 0.1}
 """Chosen on the line, see docs/mechanism.md."""
 
-SHOWN = {
-    "training_validation_ua": "UA, validation",
-    "pretraining_validation_ua": "UA of pretraining",
+UA = "training_validation_ua"
+MEASURES = {
+    UA: "UA",
     "pretraining_validation_probe": "probe",
-    "pretraining_validation_rank_at": "rank of own H",
-    "pretraining_validation_L_cmd_plain": "L_cmd, plain",
-    "pretraining_validation_L_cmd_scale_free": "L_cmd, scale-free",
-    "active": "active units of h",
-    "r2": "R2, missing",
-    "l_inv": "L_inv / constant",
-    "balance": "λ2 L_inv / L_cls",
+    "pretraining_validation_L_cmd_scale_free": "L_cmd",
+    "r2": "R2",
+    "l_inv": "L_inv",
 }
-UA = 0
-"""Measures of a table, with their headings; the first has a standard deviation over runs."""
+"""Measures of the tables of docs/mechanism.md, with their headings."""
+SHOWN = {"line": [UA, "pretraining_validation_probe", "pretraining_validation_L_cmd_scale_free"]}
+"""Measures of a part's table; in the others, UA and what H' predicts."""
 
 
 class Job(NamedTuple):
@@ -217,26 +217,34 @@ def study(parts, corpora, work, workers):
 
 
 def summary(table, keys):
-    """Means over the runs of each setting, and the std of UA over them."""
-    table = table.assign(
-        active=table[[f"training_active_h_{m}" for m in "avt"]].min(axis=1),
-        r2=table[[f"training_validation_R2_{c}" for c in CONDITIONS]].mean(axis=1),
-        l_inv=table["training_validation_L_inv_missing"] / table["training_validation_L_inv_constant"],
-        balance=table["lambda2"] * table["training_L_inv"] / table["training_L_cls"],
-    )
-    groups = table.groupby(keys, sort=False)
-    return groups[[*SHOWN]].mean().assign(ua_std=groups["training_validation_ua"].std(), runs=groups.size())
+    """Means over the runs of each setting, the std of UA over them and their number."""
+    r2 = table[[f"training_validation_R2_{c}" for c in CONDITIONS]].mean(axis=1)
+    l_inv = table["training_validation_L_inv_missing"] / table["training_validation_L_inv_constant"]
+    groups = table.assign(r2=r2, l_inv=l_inv).groupby(keys, sort=False)
+    return groups[[*MEASURES]].mean().assign(ua_std=groups[UA].std(), runs=groups.size())
 
 
-def markdown(table, keys):
-    """A Markdown table of a summary."""
-    heads = [*keys, "runs", *SHOWN.values()]
-    show("| " + " | ".join(heads) + " |", "|" + "---|" * len(keys) + "---:|" * (len(SHOWN) + 1))
-    for key, row in table.iterrows():
-        cells = [str(part) for part in (key if isinstance(key, tuple) else (key,))]
-        values = [f"{row[name]:.3f}" for name in SHOWN]
-        values[UA] += f" ± {row['ua_std']:.3f}"
-        show("| " + " | ".join([*cells, f"{row['runs']:.0f}", *values]) + " |")
+def markdown(part, table, keys):
+    """A Markdown table of one part: a row for each setting, with the measures on both corpora."""
+    measures = SHOWN.get(part, [UA, "pretraining_validation_probe", "r2", "l_inv"])
+    summaries = {name: summary(rows, keys) for name, rows in table.groupby("corpus", sort=False)}
+    heads = [
+        f"{MEASURES[measure]}, {name} ({rows['runs'].max()})"
+        for name, rows in summaries.items()
+        for measure in measures
+    ]
+    show("| " + " | ".join([*keys, *heads]) + " |", "|" + "---|" * len(keys) + "---:|" * len(heads))
+    for key in dict.fromkeys(key for rows in summaries.values() for key in rows.index):
+        cells = [str(value) for value in key]
+        for rows in summaries.values():
+            row = rows.loc[key] if key in rows.index else None
+            cells += ["" if row is None else cell(row, measure) for measure in measures]
+        show("| " + " | ".join(cells) + " |")
+
+
+def cell(row, measure):
+    """One number of a table; UA in per cent, with its std over the runs."""
+    return f"{100 * row[UA]:.1f} ± {100 * row['ua_std']:.1f}" if measure == UA else f"{row[measure]:.2f}"
 
 
 def figure(table, path):
@@ -251,27 +259,29 @@ def figure(table, path):
             ).sort_index()
             error = lines["ua_std"] / lines["runs"] ** 0.5
             x = lines["pretraining_validation_L_cmd_scale_free"]
-            axes.errorbar(x, lines["training_validation_ua"], error, marker=marker, label=form, capsize=2)
+            y = 100 * lines[UA]
+            axes.errorbar(x, y, 100 * error, marker=marker, label=form, color=COLOURS[form], capsize=2)
             for weight, row in lines.iterrows():
-                place = (row["pretraining_validation_L_cmd_scale_free"], row["training_validation_ua"])
+                place = (row["pretraining_validation_L_cmd_scale_free"], 100 * row[UA])
                 axes.annotate(f"{weight:g}", place, (3, 4), textcoords="offset points", fontsize=7)
-        axes.set(title=corpus, xlabel="scale-free CMD of H after pretraining (left: more alike)")
-        axes.set_ylabel("validation UA of IF-MMIN, six conditions" if corpus == corpora[0] else "")
+        axes.set(title=TITLES[corpus], xlabel="scale-free CMD of H after pretraining (left: more alike)")
+        axes.set_ylabel("validation UA of IF-MMIN, per cent" if corpus == corpora[0] else "")
         axes.grid(alpha=0.3)
-        axes.legend(title="cmd_form; numbers: cmd_weight", frameon=False, fontsize="small")
+        if corpus == corpora[0]:
+            axes.legend(title="cmd_form; numbers: cmd_weight", frameon=False, fontsize="small")
     drawing.savefig(path)
 
 
 def show_results():
     """Print the tables of docs/mechanism.md and draw its figure."""
     table = read()
-    keys = {"line": ["cmd_form", "cmd_weight"], "grid": ["cmd_form", "invariant_input", "lambda2"]}
-    for part, corpus in itertools.product(PARTS, PACKS):
-        rows = table[(table["part"] == part) & (table["corpus"] == corpus)]
+    grid = ["cmd_form", "invariant_input", "lambda2"]
+    keys = {"line": ["cmd_form", "cmd_weight"], "grid": grid, "paper": grid, "scales": ["scale", *grid]}
+    for part, columns in keys.items():
+        rows = table[table["part"] == part]
         if len(rows):
-            show("", f"{part}, {corpus}", "")
-            columns = keys.get(part, ["scale", *keys["grid"]])
-            markdown(summary(rows, columns), columns)
+            show("", part, "")
+            markdown(part, rows, columns)
     line = table[table["part"] == "line"]
     if len(line):
         figure(line, project.ROOT / "docs/img/mechanism.png")
