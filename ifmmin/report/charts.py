@@ -8,7 +8,7 @@ import pandas as pd
 
 from ifmmin.core.terms import CONDITIONS, FULL, braces
 from ifmmin.report import dots, lines, palette
-from ifmmin.report.encodings import CONFIG, HEADINGS, ROW, Chart, Looks, number, select, titled
+from ifmmin.report.encodings import CONFIG, HEADINGS, ROW, Looks, number, select, titled
 from ifmmin.results.table1 import heading
 
 DESCRIPTIONS = {
@@ -60,7 +60,7 @@ def specifications(
     Returns:
         Chart name to Vega-Lite specification. The part of a name before "_" is in DESCRIPTIONS.
     """
-    charts = {
+    charts: dict[str, alt.Chart | alt.LayerChart] = {
         **dots.scores(tables["table"], looks),
         **dots.differences(tables["significance"], looks),
         **dots.recalls(tables["recalls"], looks),
@@ -73,20 +73,18 @@ def specifications(
         **lines.figure_3b(tables["fig3b"], looks[figure_system].name),
         **dots.runs(tables["scores"], looks),
     }
-    return {
-        name: _sized(name, chart)
-        .properties(description=DESCRIPTIONS[name.split("_")[0]])
-        .configure(**CONFIG)
-        .to_dict()
-        for name, chart in charts.items()
-    }
+    return {name: _specification(name, chart) for name, chart in charts.items()}
 
 
-def _sized(name: str, chart: Chart) -> Chart:
-    """Fit a chart to the page's width, except figure 3a, whose axes must be equal."""
-    if name.startswith("fig3a"):
-        return chart
-    return chart.properties(width="container", autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
+def _specification(name: str, chart: alt.Chart | alt.LayerChart) -> dict[str, Any]:
+    """Convert a chart; it fits the page's width, except figure 3a, whose axes must be equal."""
+    sized: Any = chart.properties(description=DESCRIPTIONS[name.split("_")[0]])
+    if not name.startswith("fig3a"):
+        fit = alt.AutoSizeParams(type="fit-x", contains="padding")
+        sized = sized.properties(width="container", autosize=fit)
+    # Altair checks each part when it is built. To check the whole again would take as long as all the rest.
+    specification: dict[str, Any] = sized.configure(**CONFIG).to_dict(validate=False)
+    return specification
 
 
 def confusion(confusions: pd.DataFrame, looks: Looks) -> alt.LayerChart:
@@ -199,6 +197,6 @@ def figure_3a(points: pd.DataFrame) -> Iterator[tuple[str, alt.Chart]]:
 
 def _equal(points: pd.DataFrame, axis: str) -> alt.Scale:
     """Return an axis whose length is the larger of the two ranges, so that a unit is equally long on both."""
-    spans = points[["x", "y"]].agg(lambda values: values.max() - values.min())
+    spans = points[["x", "y"]].max() - points[["x", "y"]].min()
     middle, half = (points[axis].max() + points[axis].min()) / 2, 0.53 * max(spans.max(), 1e-6)
     return alt.Scale(domain=[float(middle - half), float(middle + half)], nice=False)

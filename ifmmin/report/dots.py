@@ -1,6 +1,7 @@
 """Dot plots of the page: one row for each system. Tables in, charts by name out; no I/O."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -23,7 +24,7 @@ from ifmmin.report.encodings import (
 )
 from ifmmin.results.table1 import SHOWN, heading
 
-Charts = dict[str, alt.LayerChart]
+Charts = dict[str, alt.Chart | alt.LayerChart]
 
 
 def scores(table: pd.DataFrame, looks: Looks) -> Charts:
@@ -98,7 +99,7 @@ def recalls(table: pd.DataFrame, looks: Looks) -> Charts:
         condition=table["condition"].map(heading),
         value=100 * table["recall"],
     )
-    charts = {}
+    charts: Charts = {}
     for i, (name, part) in enumerate(shown.groupby("class", sort=False)):
         base = (
             alt.Chart(part[["system", "condition", "value"]])
@@ -113,7 +114,7 @@ def recalls(table: pd.DataFrame, looks: Looks) -> Charts:
             color=colours(looks), shape=symbols(looks)
         )
         parameter = alt.param("recall_condition", value=braces(CONDITIONS[0]))
-        chart = alt.layer(dots).add_params(parameter).properties(height=ROW * len(looks))
+        chart = dots.add_params(parameter).properties(height=ROW * len(looks))
         charts[f"recall_{i}"] = titled(chart, f"{name}: recall, per cent")
     return charts
 
@@ -144,7 +145,10 @@ def beside_paper(comparison: pd.DataFrame, looks: Looks) -> Charts:
             tooltip=["system", *(number(x) for x in ("ours", "paper", "difference"))],
         )
     )
-    x = {"title": "per cent; filled: ours, open: the paper", "scale": alt.Scale(zero=False, padding=12)}
+    x: dict[str, Any] = {
+        "title": "per cent; filled: ours, open: the paper",
+        "scale": alt.Scale(zero=False, padding=12),
+    }
     x["axis"] = alt.Axis(tickCount=8)
     between = base.mark_rule(opacity=0.5).encode(x=alt.X("ours:Q", **x), x2="paper:Q")
     paper = base.mark_point(size=80, strokeWidth=2, shape="diamond", color="#808080").encode(x="paper:Q")
@@ -203,10 +207,15 @@ def _dots(table: pd.DataFrame, looks: Looks, axis: Sequence[float]) -> alt.Layer
             tooltip=["system", "condition", METRIC, *(number(x) for x in ("value", "low", "high"))],
         )
     )
-    shared = {"title": None, "scale": alt.Scale(domain=list(axis)), "axis": alt.Axis(tickCount=5)}
+    shared: dict[str, Any] = {
+        "title": None,
+        "scale": alt.Scale(domain=list(axis)),
+        "axis": alt.Axis(tickCount=5),
+    }
     intervals = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2, clip=True)
     lines = intervals.encode(x=alt.X("low:Q", **shared), x2="high:Q")
     dots = base.mark_point(filled=True, size=75, opacity=1)
     points = dots.encode(x=alt.X("value:Q", **shared), shape=symbols(looks))
     height = ROW * table["system"].nunique()
-    return (lines + points).add_params(metric_parameter()).properties(height=height)
+    chart: alt.LayerChart = (lines + points).add_params(metric_parameter()).properties(height=height)
+    return chart

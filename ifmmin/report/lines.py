@@ -1,7 +1,7 @@
 """Line plots of the page: training curves, robustness, figure 3b. Tables in, charts by name out; no I/O."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import pandas as pd
@@ -11,7 +11,7 @@ from ifmmin.report.encodings import METRIC, Looks, colours, domain, metric_param
 from ifmmin.report.figures import REFERENCES, VALIDATION
 from ifmmin.report.palette import ACCENT, PROPOSED
 
-Charts = dict[str, alt.LayerChart]
+Charts = dict[str, alt.Chart | alt.LayerChart]
 
 EPOCH = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d"))
 QUANTITIES = {
@@ -62,7 +62,8 @@ def robustness(table: pd.DataFrame, looks: Looks) -> Charts:
     shown = table[(table["missing"] == "modalities") | (table["condition"] == FULL)]
     parts = [
         _named(shown[["system", "missing", "missing_rate"]], looks).assign(
-            **{METRIC: metric.upper(), "value": 100 * shown[metric]},
+            metric=metric.upper(),
+            value=100 * shown[metric],
             low=100 * (shown[metric] - shown[f"{metric}_std"].fillna(0)),
             high=100 * (shown[metric] + shown[f"{metric}_std"].fillna(0)),
         )
@@ -120,11 +121,12 @@ def figure_3b(lines: pd.DataFrame, system: str) -> Charts:
             table = means[["epoch"]].assign(value=lines[column].mean(), label=label)
             dashed = {"strokeWidth": 2, "color": "#808080", "strokeDash": [5, 4]}
             drawn += _labelled(table, dashed, "left", means["epoch"].min(), above)
-    return {"fig3b": alt.layer(*drawn).properties(height=320)}
+    chart: alt.LayerChart = alt.LayerChart(layer=drawn).properties(height=320)
+    return {"fig3b": chart}
 
 
 def _labelled(
-    table: pd.DataFrame, style: Mapping[str, Any], align: str, epoch: int, dy: int
+    table: pd.DataFrame, style: Mapping[str, Any], align: Literal["left", "right"], epoch: int, dy: int
 ) -> list[alt.Chart]:
     """Draw a line with its label beside one epoch: epoch, value, label."""
     base = alt.Chart(table).encode(x=EPOCH, y="value:Q", tooltip=["label", number("value", form=".4f")])

@@ -204,7 +204,9 @@ def test_aggregate_refuses_a_nonfinite_logit_and_writes_no_table(stages, pack_of
     out |= {"params": run.folder / "params.yaml", "predictions": run.folder / "predictions"}
     out |= {"paper": ROOT / "reference" / "paper_table1.csv"}
     kinds = ("scores", "json", "csv", "significance", "comparison", "confusion", "recalls", "runs")
-    out |= {name: run.folder / "tables" / name for name in (*kinds, "markdown", "latex")}
+    out |= {
+        name: run.folder / "tables" / name for name in (*kinds, "summary", "by_system", "markdown", "latex")
+    }
     run("aggregate", **out)
     shutil.rmtree(run.folder / "tables")
 
