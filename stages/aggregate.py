@@ -35,8 +35,7 @@ def main(argv: Sequence[str]) -> None:
     table = marks.marked(table1.table(scores, rows), **compared)
     against = {"proposed": compared["proposed"], "others": [*others, *references]}
     tests = significance.compared(scores, roles, **against)
-    shown = marks.unmarked(table) if corpus["synthetic"] else table
-    below = notes.below(shown, corpus, run_metadata, tests, compared)
+    below = notes.below(table, corpus, run_metadata, tests, compared, settings["names"])
     tables.write_scores(args.scores, scores)
     tables.write_nested(args.json, nested := table1.nested(table))
     tables.write_summary(args.summary, args.by_system, nested)
@@ -48,9 +47,9 @@ def main(argv: Sequence[str]) -> None:
     tables.write_comparison(args.comparison, paper_comparison.against_paper(table, paper, corpus))
     tables.write_confusions(args.confusion, table1.confusions(runs, corpus["classes"]))
     tables.write_recalls(args.recalls, table1.recalls(runs, corpus["classes"]))
-    for_readers = (shown, settings["names"], references, below)
-    write_text(args.markdown, printed.markdown(*for_readers, bold=not corpus["synthetic"]))
-    write_text(args.latex, printed.latex(*for_readers, bold=not corpus["synthetic"]))
+    for_readers = (table, settings["names"], references, below)
+    write_text(args.markdown, printed.markdown(*for_readers, plain=corpus["synthetic"]))
+    write_text(args.latex, printed.latex(*for_readers, plain=corpus["synthetic"]))
 
 
 if __name__ == "__main__":

@@ -11,14 +11,14 @@ import pandas as pd
 from ifmmin.core import entry
 from ifmmin.corpus import features
 from ifmmin.evaluation import invariants
-from ifmmin.report import figures, images
+from ifmmin.report import figures, images, palette
 from ifmmin.results import curves
 from ifmmin.settings import params
 from ifmmin.training import histories
 
 INPUTS = ("--params", "--features", "--histories", "--invariants", "--untrained")
 OUTPUTS = ("--fig3a", "--fig3b", "--curves", "--trainings", "--points", "--lines")
-PARAMS = ("folds", "seeds", "rows", "names", "pretrainings", "figures")
+PARAMS = ("folds", "seeds", "rows", "names", "comparison", "pretrainings", "figures")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -35,17 +35,17 @@ def main(argv: Sequence[str]) -> None:
     pretrained = read(settings["pretrainings"]).items()
     labelled = {(f"pretraining: {kind}", fold, seed): history for (kind, fold, seed), history in pretrained}
     curves.write(args.trainings, figures.trainings(by_run | labelled))
-    name = settings["names"].get(options["system"], options["system"])
+    look = palette.looks(settings["rows"], settings["names"], settings["comparison"])[options["system"]]
     lines = figures.lines_3b(by_run, options["system"])
     curves.write(args.lines, lines)
-    images.write(args.fig3b, figures.figure_3b(lines, name))
+    images.write(args.fig3b, figures.figure_3b(lines, look))
     trained = args.invariants / options["system"] / f"{fold}-{seed}.parquet"
     networks = {figures.TRAINED: trained, figures.UNTRAINED: args.untrained}
     embedded = {name: figures.points_3a(*invariants.read(path), **options) for name, path in networks.items()}
     index, classes = features.read_index(args.features), features.read_corpus(args.features)["classes"]
     points = figures.with_classes(embedded, index, classes)
     curves.write(args.points, points)
-    images.write(args.fig3a, figures.figure_3a(points, f"{name}, fold {fold}, seed {seed}"))
+    images.write(args.fig3a, figures.figure_3a(points, f"{look.name}, fold {fold}, seed {seed}"))
 
 
 if __name__ == "__main__":

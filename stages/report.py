@@ -4,13 +4,12 @@ Writes the report page.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from ifmmin.core import entry
 from ifmmin.core.files import write_text
 from ifmmin.corpus import features
-from ifmmin.report import charts, page, palette, provenance
-from ifmmin.results import curves, findings, marks, mechanism, notes, table1, tables
+from ifmmin.report import charts, page, palette
+from ifmmin.results import curves, findings, mechanism, notes, table1, tables
 from ifmmin.settings import params, presets
 
 INPUTS = ("--params", "--presets", "--requirements", "--features", "--runs", "--mechanism")
@@ -30,23 +29,22 @@ def main(argv: Sequence[str]) -> None:
     contents |= {name: curves.read(getattr(args, name), name) for name in CURVES}
     contents["mechanism"] = mechanism.summary(mechanism.read(args.mechanism))
     tests = contents["significance"]
-    if corpus["synthetic"]:
-        contents["table"] = marks.unmarked(contents["table"])
     looks = palette.looks(settings["rows"], names, compared)
     facts = {
-        "commit": provenance.commit(Path()),
+        "commit": page.NO_COMMIT,
         "preset (compared on the keys it sets)": presets.describe(settings, args.presets),
         **{key: page.plain(settings[key]) for key in ("lambda1", "lambda2", "folds", "seeds")},
         "device and precision": page.plain(table1.devices_and_precisions(runs)),
-        "versions": page.plain(page.pinned(args.requirements.read_text("utf-8"))),
+        "pinned versions": page.plain(page.pinned(args.requirements.read_text("utf-8"))),
     }
     html = page.html(
         contents,
-        charts.specifications(contents, looks, figure_system=settings["figures"]["system"]),
+        charts.specifications(contents, looks, names, figure_system=settings["figures"]["system"]),
         looks=looks,
+        names=names,
         corpus=corpus,
         findings=findings.sentences(contents["table"], tests, corpus, names, compared["proposed"]),
-        below=notes.below(contents["table"], corpus, runs, tests, compared),
+        below=notes.below(contents["table"], corpus, runs, tests, compared, names),
         facts=facts,
         params=dict(presets.flat(settings)),
     )

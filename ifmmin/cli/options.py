@@ -137,9 +137,9 @@ def _records(parser: argparse.ArgumentParser) -> None:
 def _results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
-        choices=("text", "markdown", "csv", "latex"),
+        choices=("text", "markdown", "csv", "latex", "html"),
         default="text",
-        help="format of the table (default: %(default)s)",
+        help="format of the table; html: the report with the commit, to send (default: %(default)s)",
     )
     parser.add_argument(
         "--metric", choices=METRICS, default="ua", help="score to print (default: %(default)s)"

@@ -15,6 +15,9 @@ PROJECT_FILES = ("dvc.yaml", "params.yaml")
 CONFLICT = ("<<<<<<<", ">>>>>>>")
 """Prefixes of git's conflict markers."""
 
+CODE = ("ifmmin", "stages", "presets", "params.yaml", "dvc.yaml", "requirements.txt")
+"""What results depend on, apart from data."""
+
 DIFFER = 'dvc.lock differs from the commit. If you changed nothing, see "Another machine" in README.md.'
 """Hint for when `results_differ` is true."""
 
@@ -73,6 +76,18 @@ def options(dvc_yaml: str, stage: str) -> dict[str, str]:
         for name, value in pairwise(shlex.split(stages.get(stage, {}).get("cmd", "")))
         if name.startswith("--")
     }
+
+
+def commit(folder: Path) -> str:
+    """Name the commit of the folder, and say whether the code or the parameters differ from it."""
+    revision, changed = (
+        subprocess.run(("git", *command), cwd=folder, capture_output=True, text=True)  # noqa: S603, S607 - fixed
+        for command in (("rev-parse", "HEAD"), ("--no-optional-locks", "status", "--porcelain", "--", *CODE))
+    )
+    if revision.returncode:
+        return f"unknown ({revision.stderr.strip()})"
+    suffix = ", with uncommitted changes to code or parameters" if changed.stdout else ""
+    return revision.stdout.strip()[:10] + suffix
 
 
 def results_differ(folder: Path) -> bool:

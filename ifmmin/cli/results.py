@@ -1,21 +1,41 @@
-"""`ifmmin results`: prints Table 1 of the last run as text, Markdown, LaTeX or CSV."""
+"""`ifmmin results`: prints Table 1 of the last run as text, Markdown, LaTeX or CSV, or the whole report."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from markupsafe import escape
+
 from ifmmin.cli import project
 from ifmmin.core.errors import UserError
 from ifmmin.core.terms import METRICS
 from ifmmin.corpus import features
-from ifmmin.report import printed
+from ifmmin.report import page, printed
 from ifmmin.results import marks, notes, table1, tables
 from ifmmin.settings import params
+
+MISSING = (
+    "{}: does not exist; expected the results of a run. Run `ifmmin run` or `dvc repro`, or `dvc pull` if a "
+    "colleague ran it."
+)
 
 
 def main(args: argparse.Namespace) -> None:
     """Print Table 1."""
-    sys.stdout.write(text(project.root(), args.format, args.metric))
+    root = project.root()
+    sys.stdout.write(report(root) if args.format == "html" else text(root, args.format, args.metric))
+
+
+def report(root: Path) -> str:
+    """Return the report page with the commit, which metrics/report.html leaves out to keep its bytes.
+
+    Raises:
+        UserError: if there is no report.
+    """
+    path = root / project.options((root / "dvc.yaml").read_text("utf-8"), "report")["--out"]
+    if not path.exists():
+        raise UserError(MISSING.format(path))
+    return path.read_text("utf-8").replace(str(escape(page.NO_COMMIT)), str(escape(project.commit(root))))
 
 
 def text(root: Path, form: str, metric: str) -> str:
@@ -37,10 +57,7 @@ def text(root: Path, form: str, metric: str) -> str:
         runs = tables.read_runs(root / paths["--runs"])
         tests = tables.read(root / paths["--significance"], "significance")
     except FileNotFoundError as error:
-        raise UserError(
-            f"{error.filename}: does not exist; expected the results of a run. Run `ifmmin run` or "
-            "`dvc repro`, or `dvc pull` if a colleague ran it."
-        ) from error
+        raise UserError(MISSING.format(error.filename)) from error
     names, compared = settings["names"], settings["comparison"]
     references = marks.references(table["system"].unique(), **compared)
     if form == "csv":
@@ -48,9 +65,8 @@ def text(root: Path, form: str, metric: str) -> str:
         return str(table.loc[:, ~table.columns.str.match("|".join(others))].to_csv(index=False))
     if form == "text":
         short = table1.notes(table.assign(wa_std=float("nan")), corpus, runs)  # it has no std to explain
+        short = [notes.named(sentence, names) for sentence in short]
         return printed.text(table, names, references, short, score=metric, proposed=compared["proposed"])
-    synthetic = corpus["synthetic"]
-    shown = marks.unmarked(table) if synthetic else table
-    below = notes.below(shown, corpus, runs, tests, compared)
+    below = notes.below(table, corpus, runs, tests, compared, names)
     write = printed.markdown if form == "markdown" else printed.latex
-    return write(shown, names, references, below, [metric], bold=not synthetic)
+    return write(table, names, references, below, [metric], plain=corpus["synthetic"])

@@ -46,7 +46,7 @@ RELATIVE = ("L_cmd_scale_free", "L_inv_missing")
 
 
 def specifications(
-    tables: Mapping[str, pd.DataFrame], looks: Looks, *, figure_system: str
+    tables: Mapping[str, pd.DataFrame], looks: Looks, names: Mapping[str, str], *, figure_system: str
 ) -> dict[str, dict[str, Any]]:
     """Specify all charts.
 
@@ -55,6 +55,7 @@ def specifications(
             significance, confusion, recalls, comparison, curves, fig3a, fig3b, robustness, and mechanism,
             averaged over runs.
         looks: system to look, in the order of the charts.
+        names: system to display name, also for systems that did not run.
         figure_system: the system shown in figures 3a and 3b.
 
     Returns:
@@ -64,13 +65,13 @@ def specifications(
         **dots.scores(tables["table"], looks),
         **dots.differences(tables["significance"], looks),
         **dots.recalls(tables["recalls"], looks),
-        **dots.beside_paper(tables["comparison"], looks),
+        **dots.beside_paper(tables["comparison"], looks, names),
         "confusion": confusion(tables["confusion"], looks),
         **lines.robustness(tables["robustness"], looks),
         **lines.curves(tables["curves"], looks),
         **dict(mechanism(tables["mechanism"], networks(tables["mechanism"], looks), looks)),
         **dict(figure_3a(tables["fig3a"])),
-        **lines.figure_3b(tables["fig3b"], looks[figure_system].name),
+        **lines.figure_3b(tables["fig3b"], looks[figure_system]),
         **dots.runs(tables["scores"], looks),
     }
     return {name: _specification(name, chart) for name, chart in charts.items()}
@@ -118,7 +119,8 @@ def confusion(confusions: pd.DataFrame, looks: Looks) -> alt.LayerChart:
         opacity=alt.Opacity("share:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[0.03, 0.75]))
     )
     labels = base.mark_text(fontSize=12).encode(text=alt.Text("share:Q", format=".0%"))
-    return (cells + labels).add_params(system, condition).properties(height=48 * len(classes) + 40)
+    chart: alt.LayerChart = (cells + labels).add_params(system, condition)
+    return titled(chart.properties(height=48 * len(classes) + 40), system, ", ", condition)
 
 
 def networks(table: pd.DataFrame, looks: Looks) -> dict[str, str]:

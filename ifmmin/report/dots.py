@@ -1,6 +1,6 @@
 """Dot plots of the page: one row for each system. Tables in, charts by name out; no I/O."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -40,7 +40,7 @@ def scores(table: pd.DataFrame, looks: Looks) -> Charts:
         mean, std = table[metric], table[f"{metric}_std"]
         intervals[f"{metric}_low"] = table[f"{metric}_low"].fillna(mean - std).clip(0, 1)
         intervals[f"{metric}_high"] = table[f"{metric}_high"].fillna(mean + std).clip(0, 1)
-    shown = by_metric(intervals, looks, ("_low", "_high"))
+    shown = by_metric(intervals, looks)
     # A reference that varies much would hide how the others differ: its interval may be cut.
     compared = {look.name for look in looks.values() if not look.reference}
     within = shown["value"].where(~shown["system"].isin(compared))
@@ -48,8 +48,8 @@ def scores(table: pd.DataFrame, looks: Looks) -> Charts:
     return {
         f"scores_{condition}": titled(
             _dots(shown[shown["condition"] == heading(condition)], looks, axis),
-            f"in per cent, {heading(condition)}",
-            metric=True,
+            metric_parameter(),
+            f" in per cent, {heading(condition)}",
         )
         for condition in SHOWN
     }
@@ -80,8 +80,8 @@ def differences(tests: pd.DataFrame, looks: Looks) -> Charts:
     return {
         f"differences_{condition}": titled(
             zero + _dots(shown[shown["condition"] == heading(condition)], looks, axis),
-            f"difference in points, {heading(condition)}",
-            metric=True,
+            metric_parameter(),
+            f" difference in points, {heading(condition)}",
         )
         for condition in (AVERAGE, *CONDITIONS)
     }
@@ -115,23 +115,24 @@ def recalls(table: pd.DataFrame, looks: Looks) -> Charts:
         )
         parameter = alt.param("recall_condition", value=braces(CONDITIONS[0]))
         chart = dots.add_params(parameter).properties(height=ROW * len(looks))
-        charts[f"recall_{i}"] = titled(chart, f"{name}: recall, per cent")
+        charts[f"recall_{i}"] = titled(chart, f"{name}: recall in per cent, ", parameter)
     return charts
 
 
-def beside_paper(comparison: pd.DataFrame, looks: Looks) -> Charts:
-    """Draw our scores (filled) and the paper's (open diamond), one row for each system.
+def beside_paper(comparison: pd.DataFrame, looks: Looks, names: Mapping[str, str]) -> Charts:
+    """Draw our scores (filled) and the paper's (open diamond), one row for each system of the paper.
 
     Args:
         comparison: system, condition, metric, ours, paper, difference; ours may be missing.
         looks: system to look.
+        names: system to display name, also for systems that did not run.
     """
+    if comparison.empty:
+        return {}
     condition = select("paper_condition", "condition", [c for c in HEADINGS if c != braces(FULL)], AVERAGE)
     table = pd.DataFrame(
         {
-            "system": comparison["system"].map(
-                lambda system: looks[system].name if system in looks else system
-            ),
+            "system": comparison["system"].replace(dict(names)),
             "condition": comparison["condition"].map(heading),
             METRIC: comparison["metric"].str.upper(),
             **{name: 100 * comparison[name] for name in ("ours", "paper", "difference")},
@@ -153,8 +154,9 @@ def beside_paper(comparison: pd.DataFrame, looks: Looks) -> Charts:
     between = base.mark_rule(opacity=0.5).encode(x=alt.X("ours:Q", **x), x2="paper:Q")
     paper = base.mark_point(size=80, strokeWidth=2, shape="diamond", color="#808080").encode(x="paper:Q")
     ours = base.mark_point(size=80, filled=True, opacity=1).encode(x="ours:Q", color=colours(looks))
-    chart = (between + paper + ours).add_params(metric_parameter(), condition)
-    return {"paper": chart.properties(height=ROW * max(table["system"].nunique(), 1))}
+    chart: alt.LayerChart = (between + paper + ours).add_params(metric_parameter(), condition)
+    chart = chart.properties(height=ROW * table["system"].nunique())
+    return {"paper": titled(chart, metric_parameter(), " in per cent, ", condition)}
 
 
 def runs(scores: pd.DataFrame, looks: Looks) -> Charts:
@@ -193,7 +195,7 @@ def runs(scores: pd.DataFrame, looks: Looks) -> Charts:
         .add_params(metric_parameter(), condition)
         .properties(height=1.5 * ROW * len(looks))
     )
-    return {"runs": chart}
+    return {"runs": titled(chart, metric_parameter(), " in per cent, ", condition)}
 
 
 def _dots(table: pd.DataFrame, looks: Looks, axis: Sequence[float]) -> alt.LayerChart:

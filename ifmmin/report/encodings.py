@@ -4,7 +4,9 @@ Text and axes inherit the page's colour (light or dark theme); marks have colour
 The page sets the parameters without a selector of their own, such as METRIC, in all charts at once.
 """
 
+import operator
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import TypeVar
 
 import altair as alt
@@ -46,13 +48,12 @@ def metric_parameter() -> alt.Parameter:
     return alt.param(METRIC, value="UA")
 
 
-def by_metric(table: pd.DataFrame, looks: Looks, ends: tuple[str, str]) -> pd.DataFrame:
+def by_metric(table: pd.DataFrame, looks: Looks) -> pd.DataFrame:
     """Stack UA and WA, in per cent, under display names.
 
     Args:
-        table: system, condition, wa, ua, and for each metric its two ends, such as wa_low and wa_high.
+        table: system, condition, wa, ua, and their _low and _high.
         looks: system to look.
-        ends: suffixes of the ends.
 
     Returns:
         system (display name), condition (heading), metric, value, low, high; rows without a value are left
@@ -65,8 +66,8 @@ def by_metric(table: pd.DataFrame, looks: Looks, ends: tuple[str, str]) -> pd.Da
                 "condition": table["condition"].map(heading),
                 METRIC: metric.upper(),
                 "value": 100 * table[metric],
-                "low": 100 * table[f"{metric}{ends[0]}"],
-                "high": 100 * table[f"{metric}{ends[1]}"],
+                "low": 100 * table[f"{metric}_low"],
+                "high": 100 * table[f"{metric}_high"],
             }
         )
         for metric in METRICS
@@ -74,10 +75,10 @@ def by_metric(table: pd.DataFrame, looks: Looks, ends: tuple[str, str]) -> pd.Da
     return pd.concat(parts).dropna(subset=["value"])
 
 
-def domain(table: pd.DataFrame, step: float = 5) -> list[float]:
-    """Return the axis that just holds all values and intervals, in multiples of the step."""
+def domain(table: pd.DataFrame) -> list[float]:
+    """Return the axis that just holds all values and intervals, in multiples of five."""
     values = table[["value", "low", "high"]]
-    return [step * (values.min().min() // step), -step * (-values.max().max() // step)]
+    return [5 * (values.min().min() // 5), -5 * (-values.max().max() // 5)]
 
 
 def rows(looks: Looks, present: Sequence[str] | pd.Series) -> alt.Y:
@@ -121,7 +122,9 @@ def number(name: str, title: str | None = None, form: str = ".1f") -> alt.Toolti
     return alt.Tooltip(f"{name}:Q", format=form, title=title or name)
 
 
-def titled(chart: Chart, text: str, *, metric: bool = False) -> Chart:
-    """Give a chart a title, after the name of the metric where the page chooses it."""
-    title = alt.ExprRef(repr((metric_parameter() + f" {text}").expr)) if metric else text
-    return chart.properties(title=alt.Title(text=title))
+def titled(chart: Chart, *parts: str | alt.Parameter) -> Chart:
+    """Give a chart a title. Parameters in it are shown by their present value, also in a saved file."""
+    text = reduce(operator.add, parts)
+    return chart.properties(
+        title=alt.Title(text=text if isinstance(text, str) else alt.ExprRef(repr(text.expr)))
+    )

@@ -11,9 +11,10 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from ifmmin.core.errors import UserError
-from ifmmin.core.terms import CONDITIONS, FULL, METRICS, braces
+from ifmmin.core.terms import CONDITIONS, METRICS, braces
 from ifmmin.report import palette
 from ifmmin.report.palette import Look
+from ifmmin.results import robustness as missing_rates
 
 INPUT_DECIMALS, START_DECIMALS, POINT_DECIMALS = 4, 9, 2
 """Rounding of H', of the initial positions of t-SNE and of its points: equal figures on all processors."""
@@ -223,12 +224,12 @@ def lines_3b(histories: Mapping[tuple[str, int, int], pd.DataFrame], system: str
     return pd.concat(runs, ignore_index=True)[["fold", "seed", "epoch", "L_inv", *references]]
 
 
-def figure_3b(lines: pd.DataFrame, system: str) -> Figure:
+def figure_3b(lines: pd.DataFrame, look: Look) -> Figure:
     """Draw figure 3b, L_inv over the epochs: mean over folds and seeds, band of one standard deviation.
 
     Args:
         lines: result of lines_3b.
-        system: the system, for the title.
+        look: how the system looks.
 
     Source:
         Paper, section 3.5, figure 3(b).
@@ -243,12 +244,10 @@ def figure_3b(lines: pd.DataFrame, system: str) -> Figure:
         mean + std,
         alpha=0.25,
         linewidth=0,
-        color=palette.PROPOSED,
+        color=look.colour,
         label="± one standard deviation",
     )
-    axes.plot(
-        mean.index, mean, marker="o", markersize=3, color=palette.PROPOSED, label="training, as minimised"
-    )
+    axes.plot(mean.index, mean, marker="o", markersize=3, color=look.colour, label="training, as minimised")
     if VALIDATION in lines:
         validation = lines.groupby("epoch")[VALIDATION].mean()
         axes.plot(
@@ -256,14 +255,14 @@ def figure_3b(lines: pd.DataFrame, system: str) -> Figure:
             validation,
             marker="s",
             markersize=3,
-            color=palette.ACCENT,
+            color="0.15",
             label="validation, without dropout",
         )
     for (column, label), style in zip(REFERENCES.items(), ("--", ":"), strict=True):
         if column in lines:
             axes.axhline(lines[column].mean(), linestyle=style, color="0.35", linewidth=1, label=label)
     n_runs = len(lines[["fold", "seed"]].drop_duplicates())
-    title = f"L_inv of {system}, {n_runs} runs (folds and seeds)"
+    title = f"L_inv of {look.name}, {n_runs} runs (folds and seeds)"
     axes.set(title=title, xlabel="epoch", ylabel="L_inv: distance of H' from H")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
@@ -282,7 +281,7 @@ def robustness(table: pd.DataFrame, looks: Mapping[str, Look]) -> Figure:
         "modalities": "missing modalities (at least one remains)",
         "frames": "missing frames of all modalities",
     }
-    shown = table[(table["missing"] == "modalities") | (table["condition"] == FULL)]
+    shown = missing_rates.shown(table)
     figure = Figure(figsize=(9.6, 6.4), dpi=150, layout="constrained")
     grid = figure.subplots(len(METRICS), len(panels), sharex=True, sharey=True)
     for row, metric in zip(grid, METRICS, strict=True):

@@ -6,10 +6,20 @@ from typing import Any, Literal
 import altair as alt
 import pandas as pd
 
-from ifmmin.core.terms import FULL
-from ifmmin.report.encodings import METRIC, Looks, colours, domain, metric_parameter, number, titled, widths
+from ifmmin.report.encodings import (
+    INK,
+    METRIC,
+    Looks,
+    colours,
+    domain,
+    metric_parameter,
+    number,
+    titled,
+    widths,
+)
 from ifmmin.report.figures import REFERENCES, VALIDATION
-from ifmmin.report.palette import ACCENT, PROPOSED
+from ifmmin.report.palette import Look
+from ifmmin.results import robustness as missing_rates
 
 Charts = dict[str, alt.Chart | alt.LayerChart]
 
@@ -17,7 +27,7 @@ EPOCH = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")
 QUANTITIES = {
     "L": "L, training",
     "validation_L_cls": "L_cls, validation",
-    "validation_ua": "UA, validation",
+    "validation_ua": "UA in per cent, validation",
 }
 MISSING = {"modalities": "missing modalities", "frames": "missing frames of all modalities"}
 
@@ -34,6 +44,7 @@ def curves(means: pd.DataFrame, looks: Looks) -> Charts:
     charts = {}
     for column, title in QUANTITIES.items():
         table = means[["system", "epoch", "chosen"]].assign(value=means[column]).dropna(subset=["value"])
+        table["value"] *= 100 if column == "validation_ua" else 1
         base = alt.Chart(_named(table, looks)).encode(
             x=EPOCH,
             y=alt.Y("value:Q", title=title, scale=_scale(column, table["value"])),
@@ -41,8 +52,8 @@ def curves(means: pd.DataFrame, looks: Looks) -> Charts:
             opacity=alt.condition(picked, alt.value(1), alt.value(0.1)),
             tooltip=["system", "epoch", number("value", title, ".3f"), number("chosen", "chosen by", ".0%")],
         )
-        size = alt.Size("chosen:Q", scale=alt.Scale(domain=[0, 1], range=[0, 120]), legend=None)
-        dots = base.mark_point(filled=True).encode(size=size)
+        size = alt.Size("chosen:Q", scale=alt.Scale(domain=[0, 1], range=[30, 140]), legend=None)
+        dots = base.transform_filter(alt.datum.chosen > 0).mark_point(filled=True).encode(size=size)
         charts[f"curves_{column}"] = (
             (base.mark_line().encode(strokeWidth=widths(looks)) + dots)
             .add_params(picked)
@@ -59,7 +70,7 @@ def robustness(table: pd.DataFrame, looks: Looks) -> Charts:
             deviation over the runs to each side.
         looks: system to look.
     """
-    shown = table[(table["missing"] == "modalities") | (table["condition"] == FULL)]
+    shown = missing_rates.shown(table)
     parts = [
         _named(shown[["system", "missing", "missing_rate"]], looks).assign(
             metric=metric.upper(),
@@ -82,7 +93,11 @@ def robustness(table: pd.DataFrame, looks: Looks) -> Charts:
             .encode(
                 x=alt.X("missing_rate:Q", title=f"rate of {title}", axis=alt.Axis(format=".0%")),
                 color=colours(looks, legend=True),
-                tooltip=["system", number("missing_rate", "rate", ".0%"), number("value"), number("low")],
+                tooltip=[
+                    "system",
+                    number("missing_rate", "rate", ".0%"),
+                    *(number(x) for x in ("value", "low", "high")),
+                ],
             )
         )
         y = alt.Y("value:Q", title="per cent", scale=scale)
@@ -91,25 +106,25 @@ def robustness(table: pd.DataFrame, looks: Looks) -> Charts:
         strong = alt.condition(picked, alt.value(1), alt.value(0.1))
         line = base.mark_line(point=True).encode(y=y, opacity=strong, strokeWidth=widths(looks))
         chart = (band + line).add_params(picked, metric_parameter()).properties(height=300)
-        charts[f"robustness_{missing}"] = titled(chart, f"by rate of {title}", metric=True)
+        charts[f"robustness_{missing}"] = titled(chart, metric_parameter(), f" by rate of {title}")
     return charts
 
 
-def figure_3b(lines: pd.DataFrame, system: str) -> Charts:
+def figure_3b(lines: pd.DataFrame, look: Look) -> Charts:
     """Draw figure 3b: L_inv of each run over the epochs, their mean, and what it is compared with.
 
     Args:
         lines: fold, seed, epoch, L_inv, and those of VALIDATION and REFERENCES that the history has.
-        system: display name of the system.
+        look: how the system looks.
     """
     last = lines["epoch"].max()
     run = "fold " + lines["fold"].astype(str) + ", seed " + lines["seed"].astype(str)
     base = alt.Chart(lines.assign(run=run)).encode(x=EPOCH)
-    y = alt.Y("L_inv:Q", title=f"L_inv of {system}: distance of H' from H", scale=alt.Scale(zero=True))
-    each = base.mark_line(strokeWidth=1, opacity=0.35, color=PROPOSED).encode(
+    y = alt.Y("L_inv:Q", title=f"L_inv of {look.name}: distance of H' from H", scale=alt.Scale(zero=True))
+    each = base.mark_line(strokeWidth=1, opacity=0.35, color=look.colour).encode(
         y=y, detail="run:N", tooltip=["run", "epoch", number("L_inv", form=".4f")]
     )
-    labels = {"L_inv": ("training", PROPOSED, -8), VALIDATION: ("validation", ACCENT, 14)}
+    labels = {"L_inv": ("training", look.colour, -8), VALIDATION: ("validation", INK, 14)}
     means = lines.groupby("epoch")[[column for column in labels if column in lines]].mean().reset_index()
     drawn = [each]
     for column, (label, colour, above) in labels.items():

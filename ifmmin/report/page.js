@@ -64,6 +64,7 @@ for (const button of document.querySelectorAll("button[data-chart]")) {
   const {chart, kind} = button.dataset;
   button.addEventListener("click", async () => {
     const view = views[chart];
+    if (!view) return;
     const background = view.background();
     view.background("white");
     save(`${chart}.${kind}`, await view.toImageURL(kind, 2));

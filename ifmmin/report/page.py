@@ -1,6 +1,6 @@
 """The report page, metrics/report.html: one self-contained HTML text, built from tables.
 
-It holds no date, host or path, so equal results at one commit give equal bytes.
+It holds no date, host, path or commit, so equal results give equal bytes.
 """
 
 import re
@@ -15,12 +15,12 @@ import vl_convert
 from ifmmin.core.terms import AVERAGE, CONDITIONS, FULL
 from ifmmin.report import charts, downloads
 from ifmmin.report.encodings import Looks
+from ifmmin.report.printed import SCORES
 from ifmmin.results.significance import LEVEL, is_primary
 from ifmmin.results.table1 import SHOWN, heading
 
 TEMPLATE = "page.html"
-SCORES = ("ua", "wa")
-"""UA first: it is what the page shows until the reader asks for WA."""
+NO_COMMIT = "not part of this file; `ifmmin results --format html` writes a copy with it"
 MEASURES = {
     "active_units": "Active units of H; in brackets: with random weights",
     "probe": "Accuracy of a linear classifier that tells the modality from H (chance 1/3)",
@@ -51,6 +51,7 @@ def html(
     specifications: Mapping[str, Mapping[str, Any]],
     *,
     looks: Looks,
+    names: Mapping[str, str],
     corpus: Mapping[str, Any],
     findings: Sequence[str],
     below: Sequence[str],
@@ -64,6 +65,7 @@ def html(
             averaged over runs.
         specifications: chart name to Vega-Lite specification.
         looks: system to look, in the order of the table.
+        names: system to display name, also for systems that did not run.
         corpus: name, classes and synthetic, as in corpus.json.
         findings: what the table shows, in sentences.
         below: notes below Table 1.
@@ -88,9 +90,9 @@ def html(
         bundle=_scripts(),
         specifications=specifications,
         groups=_grouped(specifications),
-        downloads=downloads.texts(saved, looks, synthetic=corpus["synthetic"], below=below),
+        downloads=downloads.texts(saved, names, looks, synthetic=corpus["synthetic"], below=below),
         corpus=corpus,
-        looks=looks,
+        names=names,
         findings=findings,
         below=below,
         facts=facts,
@@ -102,19 +104,20 @@ def html(
             cell["significant"] for cells in rows.values() for row in cells for cell in row["cells"]
         ),
         untested=_untested(tests),
-        tests={metric: list(_tests(tests, looks, metric)) for metric in SCORES},
+        tests={metric: list(_tests(tests, names, metric)) for metric in SCORES},
         mechanism=list(_mechanism(tables["mechanism"])),
         networks=charts.networks(tables["mechanism"], looks).values(),
         comparison=comparison.replace({float("nan"): None}).to_dict("records"),
-        paper_note=" ".join(f"{note.capitalize()}." for note in dict.fromkeys(comparison["note"]) if note),
+        paper_note=" ".join(
+            f"{note[0].upper()}{note[1:]}." for note in dict.fromkeys(comparison["note"]) if note
+        ),
         head=_title,
     )
 
 
 def pinned(requirements: str) -> dict[str, str]:
-    """Read the exact versions of a requirements file, up to its section "# Development"."""
-    runtime = requirements.partition("# Development")[0]
-    return dict(re.findall(r"^([\w.-]+)==(\S+)$", runtime, re.MULTILINE))
+    """Read the exact versions of a requirements file."""
+    return dict(re.findall(r"^([\w.-]+)==(\S+)$", requirements, re.MULTILINE))
 
 
 def plain(value: object) -> str:
@@ -191,7 +194,7 @@ def _percent(value: float | None) -> float | None:
     return None if pd.isna(value) else 100 * value
 
 
-def _tests(tests: pd.DataFrame, looks: Looks, metric: str) -> Iterator[dict[str, Any]]:
+def _tests(tests: pd.DataFrame, names: Mapping[str, str], metric: str) -> Iterator[dict[str, Any]]:
     """Yield the differences of the proposed system from each other system, in points."""
     points = ["difference", "ci_low", "ci_high", "detectable"]
     shown = tests[tests["metric"] == metric]
@@ -199,7 +202,7 @@ def _tests(tests: pd.DataFrame, looks: Looks, metric: str) -> Iterator[dict[str,
     for other, lines in shown.groupby("other", sort=False):
         by_condition = lines.set_index("condition").to_dict("index")
         cells = [by_condition[condition] for condition in (AVERAGE, *CONDITIONS)]
-        yield {"name": looks[str(other)].name if other in looks else other, "cells": cells}
+        yield {"name": names.get(str(other), other), "cells": cells}
 
 
 def _mechanism(table: pd.DataFrame) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,8 @@ references are grey.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ifmmin.core.errors import UserError
+
 PROPOSED = "#d55e00"
 COMPARED = ("#0072b2", "#56b4e9", "#009e73", "#cc79a7", "#e69f00", "#332288", "#999933", "#882255", "#44aa99")
 REFERENCES = ("#6b6b6b", "#8c8c8c", "#adadad")
@@ -45,8 +47,16 @@ def looks(rows: Sequence[str], names: Mapping[str, str], comparison: Mapping[str
     Returns:
         System to look, compared systems first, then the references. A system keeps its colour when a row
         below it is added or removed.
+
+    Raises:
+        UserError: if the proposed system is not in the rows.
     """
     proposed = comparison["proposed"]
+    if proposed not in rows:
+        raise UserError(
+            f"comparison.proposed is {proposed}, which is not in rows; expected one of {', '.join(rows)}. "
+            "Correct params.yaml."
+        )
     compared = {proposed, *comparison["baselines"], *comparison["ablations"]}
     others = [row for row in rows if row in compared and row != proposed]
     references = [row for row in rows if row not in compared]

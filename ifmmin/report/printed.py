@@ -9,7 +9,6 @@ single run; – if the system does not support the input. References follow belo
 by aggregate. The plain text, for a terminal, has the means of one score.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from io import StringIO
 from itertools import chain
@@ -43,9 +42,9 @@ LATEX = str.maketrans(
 class Formats(NamedTuple):
     """How the parts of a cell look: format strings of one value."""
 
-    best: str
-    marks: str
-    std: str
+    std: str = ""
+    best: str = "{}"
+    marks: str = ""
 
 
 def text(
@@ -70,11 +69,10 @@ def text(
     Returns:
         The text.
     """
-    means = table.assign(ua_marks="", wa_marks="", ua_std=float("nan"), wa_std=float("nan"))
     grid = Table("", "System", box=box.HORIZONTALS, pad_edge=False)
     for condition in SHOWN:
         grid.add_column(heading(condition).capitalize(), justify="right", no_wrap=True)
-    compared, apart = _cells(means, score, Formats("{}", "", ""), names, references)
+    compared, apart = _cells(table, score, Formats(), names, references)
     for group in (compared, apart):
         for name, *cells in group.itertuples():
             grid.add_row(MARK if name == names.get(proposed, proposed) else "", name, *cells)
@@ -84,7 +82,7 @@ def text(
     with console.capture() as captured:
         console.print(TITLE.format(score=SCORES[score]), grid, sep="\n")
         for note in (marks, *notes):
-            console.print(_with_names(note, names))
+            console.print(note)
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
@@ -95,7 +93,7 @@ def markdown(
     notes: Sequence[str],
     scores: Collection[str] = tuple(SCORES),
     *,
-    bold: bool = False,
+    plain: bool,
 ) -> str:
     """Format Table 1 as Markdown.
 
@@ -105,20 +103,20 @@ def markdown(
         references: systems that are not compared; names absent from the table are ignored.
         notes: sentences below the tables.
         scores: ua, wa or both.
-        bold: whether the best of the compared systems is bold.
+        plain: without marks and bold, for a synthetic corpus, on which no system is better than another.
 
     Returns:
         The file's text.
     """
     parts = []
     for score in scores:
-        formats = Formats("**{}**" if bold else "{}", "<sup>{}</sup>", " ±{}")
+        formats = Formats(" ±{}") if plain else Formats(" ±{}", "**{}**", "<sup>{}</sup>")
         compared, apart = _cells(table, score, formats, names, references)
         parts += [f"**{TITLE.format(score=SCORES[score])}**", _markdown(compared)]
         if len(apart):
             parts += [f"{REFERENCES}:", _markdown(apart)]
     escaped = str.maketrans({"*": r"\*", "+": r"\+"})
-    below = "  \n".join(_with_names(note, names).translate(escaped) for note in notes)
+    below = "  \n".join(note.translate(escaped) for note in notes)
     return "\n\n".join([*parts, *([below] if below else [])]) + "\n"
 
 
@@ -134,7 +132,7 @@ def latex(
     notes: Sequence[str],
     scores: Collection[str] = tuple(SCORES),
     *,
-    bold: bool = False,
+    plain: bool,
 ) -> str:
     """Format Table 1 as LaTeX.
 
@@ -144,14 +142,15 @@ def latex(
         references: systems that are not compared; names absent from the table are ignored.
         notes: sentences below the tables.
         scores: ua, wa or both.
-        bold: whether the best of the compared systems is bold.
+        plain: without marks and bold, for a synthetic corpus, on which no system is better than another.
 
     Returns:
         The file's text, ASCII.
     """
     tables = []
     for score in scores:
-        formats = Formats(r"\textbf{{{}}}" if bold else "{}", "$^{{{}}}$", r" {{\scriptsize$\pm${}}}")
+        std = r" {{\scriptsize$\pm${}}}"
+        formats = Formats(std) if plain else Formats(std, r"\textbf{{{}}}", "$^{{{}}}$")
         compared, apart = _cells(table, score, formats, names, references)
         cells = pd.concat([compared, apart]).rename(escape).rename(columns=escape).rename_axis(None)
         tabular = cells.map(_latex_cell).style.to_latex(
@@ -167,17 +166,12 @@ def latex(
             lines.insert(lines.index(r"\bottomrule") - len(apart), r"\midrule")
         tables.append(lines)
     below = [*notes, *([f"{REFERENCES}: {', '.join(apart.index)}."] if len(apart) else [])]
-    tables[-1][-1:-1] = [r"\par\smallskip\raggedright", *(escape(_with_names(note, names)) for note in below)]
+    tables[-1][-1:-1] = [r"\par\smallskip\raggedright", *(escape(note) for note in below)]
     return "\n".join(["% Written by the stage aggregate. Needs \\usepackage{booktabs}.", *chain(*tables), ""])
 
 
 def _latex_cell(cell: str) -> str:
     return cell.replace("↑", r"\uparrow").replace("⇑", r"\Uparrow").replace(NONE, "--")
-
-
-def _with_names(note: str, names: Mapping[str, str]) -> str:
-    """Replace the identifiers of systems by their display names."""
-    return re.sub(r"\w+", lambda word: names.get(word[0], word[0]), note)
 
 
 def escape(text: str) -> str:

@@ -51,11 +51,12 @@ def sentences(
     if tested.empty:
         reasons = "; ".join(dict.fromkeys(primary["note"]))
         return [ran, f"{score}.", f"No difference is tested: {reasons}."]
-    differs = tested["p_holm"] < LEVEL
+    differs, n_untested = tested["p_holm"] < LEVEL, len(primary) - len(tested)
+    untested = f" {counted(n_untested, 'system')} could not be compared." if n_untested else ""
     return [
         ran,
         f"{score}. {_differing(tested[differs], names)}",
-        _equal(tested[~differs], names),
+        _equal(tested[~differs], names) + untested,
     ]
 
 
@@ -73,11 +74,11 @@ def _differing(tests: pd.DataFrame, names: Mapping[str, str]) -> str:
 
 def _equal(tests: pd.DataFrame, names: Mapping[str, str]) -> str:
     if tests.empty:
-        return "Every difference from it is significant."
+        return "Every tested difference is significant."
     detectable = 100 * tests["detectable"].max()
     return (
-        f"It does not differ significantly from {_listed(tests, names)}; a true difference of "
-        f"{detectable:.1f} points would have been detected with a probability of {significance.POWER}."
+        f"It does not differ significantly from {_listed(tests, names)}; one test at {LEVEL} would have "
+        f"detected a true difference of {detectable:.1f} points with a probability of {significance.POWER}."
     )
 
 

@@ -56,11 +56,6 @@ def marked(
     return result
 
 
-def unmarked(table: pd.DataFrame) -> pd.DataFrame:
-    """Remove the marks, for readers of a synthetic corpus, on which no system is better than another."""
-    return table.assign(wa_marks="", ua_marks="")
-
-
 def references(
     systems: Iterable[str],
     *,

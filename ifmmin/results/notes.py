@@ -1,5 +1,6 @@
 """The notes below Table 1. Tables in, sentences out; no I/O."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ def below(
     run_metadata: Mapping[tuple[str, int, int], Mapping[str, Any]],
     tests: pd.DataFrame,
     compared: Mapping[str, Any],
+    names: Mapping[str, str],
 ) -> list[str]:
     """Explain the numbers, the marks and the significance tests.
 
@@ -26,12 +28,19 @@ def below(
         run_metadata: (system, fold, seed) to the metadata of its predictions.
         tests: result of `significance.compared`.
         compared: the section comparison of params.yaml.
+        names: system to display name; others keep their identifier.
 
     Returns:
-        Sentences.
+        Sentences. For a synthetic corpus they neither explain marks nor give results of tests.
     """
-    return [
-        *table1.notes(table, corpus, run_metadata),
-        *marks.legend(table, **compared),
-        *significance.footnote(tests),
-    ]
+    sentences = table1.notes(table, corpus, run_metadata)
+    if not corpus["synthetic"]:
+        sentences += marks.legend(table, **compared)
+    if not corpus["synthetic"] or tests["p"].isna().all():
+        sentences += significance.footnote(tests)
+    return [named(sentence, names) for sentence in sentences]
+
+
+def named(sentence: str, names: Mapping[str, str]) -> str:
+    """Replace the identifiers of systems by their display names."""
+    return re.sub(r"\w+", lambda word: names.get(word[0], word[0]), sentence)

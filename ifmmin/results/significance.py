@@ -208,16 +208,18 @@ def footnote(significance: pd.DataFrame) -> list[str]:
         reasons = (primary if with_runs.empty else with_runs)["note"].unique().tolist()
         reason = reasons[0] if len(reasons) == 1 else "see the notes in significance.csv"
         return [f"No difference is tested for significance: {reason}."]
+    points = tested.assign(difference=100 * tested["difference"], detectable=100 * tested["detectable"])
     n_untested = len(primary) - len(tested)
     untested = f" ({n_untested} more could not be tested)" if n_untested else ""
     results = ", ".join(
-        f"{row.other} {row.difference:+.4f} (p = {row.p_holm:.3f}, detectable {row.detectable:.4f})"
-        for row in tested.itertuples()
+        f"{row.other} {row.difference:+.1f} (p = {row.p_holm:.3f}, detectable {row.detectable:.1f})"
+        for row in points.itertuples()
     )
     n_significant = int((tested["p_holm"] < LEVEL).sum())
     return [
-        "Average UA of the proposed system minus that of each other system, corrected resampled t-test "
-        f"(Nadeau and Bengio, 2003), Holm-corrected p, difference detectable with power {POWER}: {results}"
+        "Average UA of the proposed system minus that of each other system in points, corrected resampled "
+        f"t-test (Nadeau and Bengio, 2003), Holm-corrected p, difference that one test at {LEVEL} detects "
+        f"with power {POWER}: {results}"
         f"{untested}. {n_significant or 'None'} of {len(tested)} significant at {LEVEL}. All other tests in "
         "significance.csv are exploratory and uncorrected."
     ]

@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 import samples
 import yaml
+from markupsafe import escape
 
 from conftest import ROOT
 from ifmmin.cli import main, project, results, run
 from ifmmin.core.errors import UserError
 from ifmmin.corpus import features
+from ifmmin.report import page
 from ifmmin.results import tables
 
 SYNTHETIC = "The corpus is synthetic: the table shows that the pipeline works, not that"
@@ -124,3 +126,16 @@ def test_a_project_whose_aggregate_writes_another_table_prints_none(folder, caps
     run.print_results(folder, {"aggregate": "ran"})
 
     assert capsys.readouterr().out == ""
+
+
+def test_the_report_is_printed_with_the_commit(folder):
+    """The file itself has none, so equal results give equal bytes."""
+    path = folder / project.options((folder / "dvc.yaml").read_text("utf-8"), "report")["--out"]
+    path.write_text(f"<dt>commit</dt><dd>{escape(page.NO_COMMIT)}</dd>", "utf-8")
+
+    assert results.report(folder).startswith("<dt>commit</dt><dd>unknown (fatal: not a git repository")
+
+
+def test_without_a_report_there_is_one_message(folder):
+    with pytest.raises(UserError, match=r"report.html: does not exist; expected the results of a run"):
+        results.report(folder)

@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgb
 from ifmmin.core.errors import UserError
 from ifmmin.report import figures, palette
 
+LOOK = palette.Look("x", "#d55e00", "circle", reference=False, proposed=True)
 ROOT = Path(__file__).resolve().parents[2]
 SIX = ["a", "v", "t", "av", "at", "vt"]
 
@@ -115,7 +116,7 @@ def test_losses_that_a_system_lacks_are_empty_in_its_curves():
 
 def test_figure_3b_draws_the_mean_and_a_band_of_one_std():
     """Epoch 1: 4 and 6, mean 5, std sqrt 2; epoch 2: 2 and 5, mean 3.5, std sqrt 4.5."""
-    axes = figures.figure_3b(figures.lines_3b(RUNS, "x"), "x").axes[0]
+    axes = figures.figure_3b(figures.lines_3b(RUNS, "x"), LOOK).axes[0]
 
     line = axes.lines[0]
     np.testing.assert_allclose(line.get_xdata(), [1, 2])
@@ -135,7 +136,7 @@ def test_the_lines_of_figure_3b_are_the_runs_of_one_system():
 def test_figure_3b_has_lines_for_the_constant_predictor_and_the_floor():
     runs = {("x", 1, 0): history(4.0, 2.0).assign(validation_L_inv_constant=3.0, validation_L_inv_floor=1.0)}
 
-    axes = figures.figure_3b(figures.lines_3b(runs, "x"), "x").axes[0]
+    axes = figures.figure_3b(figures.lines_3b(runs, "x"), LOOK).axes[0]
 
     levels = {line.get_label(): set(line.get_ydata()) for line in axes.lines[-2:]}
     assert levels == dict(zip(figures.REFERENCES.values(), ({3.0}, {1.0}), strict=True))
@@ -143,7 +144,7 @@ def test_figure_3b_has_lines_for_the_constant_predictor_and_the_floor():
 
 
 def test_figure_3b_of_a_single_run_is_its_curve():
-    axes = figures.figure_3b(figures.lines_3b(RUNS, "b"), "b").axes[0]
+    axes = figures.figure_3b(figures.lines_3b(RUNS, "b"), LOOK).axes[0]
 
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [1])
 

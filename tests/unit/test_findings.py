@@ -31,7 +31,7 @@ def test_significant_differences_are_named_with_their_direction():
         "3 systems ran on IEMOCAP: 10 folds, 3 seeds each.",
         "IF-MMIN has an average UA of 50.0 %. It is significantly above MMIN (+2.0 points) and below c "
         "(-3.0 points) (Holm-corrected p < 0.05).",
-        "Every difference from it is significant.",
+        "Every tested difference is significant.",
     ]
 
 
@@ -40,9 +40,15 @@ def test_other_differences_are_named_with_what_was_detectable():
 
     assert found[1].endswith("It differs significantly from no other system (Holm-corrected p < 0.05).")
     assert found[2] == (
-        "It does not differ significantly from MMIN (+0.2 points) and c (-0.1 points); a true difference of "
-        "2.5 points would have been detected with a probability of 0.8."
+        "It does not differ significantly from MMIN (+0.2 points) and c (-0.1 points); one test at 0.05 "
+        "would have detected a true difference of 2.5 points with a probability of 0.8."
     )
+
+
+def test_untested_systems_are_counted():
+    found = summed(REAL, ("b", 0.02, 0.01, 0.01, ""), ("c", np.nan, np.nan, np.nan, "c: no scores"))
+
+    assert found[2] == "Every tested difference is significant. 1 system could not be compared."
 
 
 def test_without_a_test_the_reason_is_given():

@@ -14,9 +14,11 @@ from ifmmin.results import mechanism
 CONDITIONS = ["average", "a", "v", "t", "av", "at", "vt", "avt"]
 CORPUS = {"name": "corpus <b>&", "classes": ["angry", "sad"], "synthetic": False, "iemocap": False}
 COMPARED = {"proposed": "ours", "baselines": ["base"], "ablations": []}
-LOOKS = palette.looks(["base", "ours", "floor"], {"ours": "Ours & more"}, COMPARED)
+NAMES = {"ours": "Ours & more", "absent": "Absent"}
+LOOKS = palette.looks(["base", "ours", "floor"], NAMES, COMPARED)
 OPTIONS = {
     "looks": LOOKS,
+    "names": NAMES,
     "corpus": CORPUS,
     "findings": ["It ran."],
     "below": ["A note & more."],
@@ -268,25 +270,35 @@ def test_every_entry_of_the_contents_leads_to_a_section(text):
 
 
 def test_versions_are_those_of_the_run_time_requirements():
-    text = "# Run time\nnumpy==2.4.6\ntorch==2.13.0\n# Development: tests\npytest==9\n"
+    text = "# Run time\nnumpy==2.4.6\ntorch==2.13.0\n"
 
     assert page.pinned(text) == {"numpy": "2.4.6", "torch": "2.13.0"}
 
 
 def test_saved_tables_are_those_of_the_metrics_folder():
     shown = {"table1": table(), "runs": tables()["scores"]}
-    texts = downloads.texts(shown, LOOKS, synthetic=False, below=["A note."])
+    texts = downloads.texts(shown, NAMES, LOOKS, synthetic=False, below=["A note."])
 
     pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(texts["runs"]["csv"])), tables()["scores"])
     notes = (["floor"], ["A note."])
-    names = {system: look.name for system, look in LOOKS.items()}
-    assert texts["table1"]["md"] == printed.markdown(table(), names, *notes, bold=True)
-    assert texts["table1"]["tex"] == printed.latex(table(), names, *notes, bold=True)
+    assert texts["table1"]["md"] == printed.markdown(table(), NAMES, *notes, plain=False)
+    assert texts["table1"]["tex"] == printed.latex(table(), NAMES, *notes, plain=False)
     assert r"\toprule" in texts["runs"]["tex"]
 
 
+def test_saved_tables_for_readers_have_names_dashes_and_four_digits():
+    runs = pd.DataFrame({"system": ["ours", "a|b"], "ua": [1 / 3, np.nan], "p": [0.00003, 1]})
+    texts = downloads.texts({"table1": table(), "runs": runs}, NAMES, LOOKS, synthetic=True, below=[])
+
+    rows = [re.split(r"\s*(?<!\\)\|\s*", line)[1:-1] for line in texts["runs"]["md"].splitlines()[2:]]
+    assert rows == [["Ours & more", "0.3333", "3e-05"], [r"a\|b", "\N{EN DASH}", "1"]]
+    assert r"Ours \& more & 0.3333 & 3e-05" in texts["runs"]["tex"]
+    assert "↑" not in texts["table1"]["md"]
+    assert "↑" in texts["table1"]["csv"]  # as in metrics/table1.csv, whose note says what marks are worth
+
+
 def specified(changed):
-    return charts.specifications({**tables(), **changed}, LOOKS, figure_system="ours")
+    return charts.specifications({**tables(), **changed}, LOOKS, NAMES, figure_system="ours")
 
 
 @functools.cache
@@ -336,6 +348,31 @@ def test_differences_are_points_without_intervals_for_two_folds():
     assert rows.loc[("base", "UA"), "value"] == 10
     assert rows[["low", "high"]].isna().all(axis=None)
     assert "{'filter': 'isValid(datum.low)'}" in repr(chart)
+
+
+def test_a_table_without_systems_of_the_paper_has_no_comparison_with_it():
+    changed = {"comparison": comparison().iloc[:0]}
+    found = specifications(changed)
+
+    assert "paper" not in found
+    assert 'id="paper"' not in page.html({**tables(), **changed}, found, **OPTIONS)
+
+
+def test_a_system_that_did_not_run_has_its_display_name_too():
+    absent = comparison().replace({"base": "absent"})
+    found = specifications({"comparison": absent})
+
+    assert set(data(found["paper"])["system"]) == {"Ours & more", "Absent"}
+
+
+def test_titles_name_what_a_selector_shows():
+    """A saved chart has no selector."""
+    titles = {name: chart.get("title", {}).get("text") for name, chart in specifications().items()}
+
+    assert titles["recall_0"] == {"expr": "('p: recall in per cent, ' + recall_condition)"}
+    assert titles["runs"] == {"expr": "((metric + ' in per cent, ') + runs_condition)"}
+    assert titles["confusion"] == {"expr": "((confusion_system + ', ') + confusion_condition)"}
+    assert titles["scores_a"] == {"expr": "(metric + ' in per cent, {a}')"}
 
 
 def test_without_differences_there_is_no_chart_of_them():

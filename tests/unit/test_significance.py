@@ -551,8 +551,8 @@ def test_the_footnote_has_every_primary_result():
     [text] = significance.footnote(table)
 
     for row in rows:
-        result = f"p = {row['p_holm']:.3f}, detectable {row['detectable']:.4f}"
-        assert f"{row['other']} {row['difference']:+.4f} ({result})" in text
+        result = f"p = {row['p_holm']:.3f}, detectable {100 * row['detectable']:.1f}"
+        assert f"{row['other']} {100 * row['difference']:+.1f} ({result})" in text
     assert "1 of 2 significant at 0.05" in text
     assert text.endswith("All other tests in significance.csv are exploratory and uncorrected.")
 

@@ -1,10 +1,10 @@
-"""The commit that the report names."""
+"""The commit that a copy of the report names."""
 
 import subprocess
 
 import pytest
 
-from ifmmin.report import provenance
+from ifmmin.cli import project
 
 
 @pytest.fixture
@@ -24,24 +24,24 @@ def repository(tmp_path):
 def test_the_commit_is_named_by_ten_digits(repository):
     folder, commit = repository
 
-    assert provenance.commit(folder) == commit[:10]
+    assert project.commit(folder) == commit[:10]
 
 
 def test_new_results_are_no_change(repository):
     folder, commit = repository
     (folder / "dvc.lock").write_text("b\n")
 
-    assert provenance.commit(folder) == commit[:10]
+    assert project.commit(folder) == commit[:10]
 
 
 def test_changed_parameters_are_reported(repository):
     folder, commit = repository
     (folder / "params.yaml").write_text("lambda2: 10\n")
 
-    assert provenance.commit(folder) == f"{commit[:10]}, with uncommitted changes to code or parameters"
+    assert project.commit(folder) == f"{commit[:10]}, with uncommitted changes to code or parameters"
 
 
 def test_a_folder_without_a_repository_has_no_commit(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
 
-    assert provenance.commit(tmp_path) == "unknown: no git repository"
+    assert project.commit(tmp_path).startswith("unknown (fatal: not a git repository")
