@@ -2,9 +2,8 @@
 
 import argparse
 import sys
+from html import escape
 from pathlib import Path
-
-from markupsafe import escape
 
 from ifmmin.cli import project
 from ifmmin.core.errors import UserError
@@ -35,7 +34,7 @@ def report(root: Path) -> str:
     path = root / project.options((root / "dvc.yaml").read_text("utf-8"), "report")["--out"]
     if not path.exists():
         raise UserError(MISSING.format(path))
-    return path.read_text("utf-8").replace(str(escape(page.NO_COMMIT)), str(escape(project.commit(root))))
+    return path.read_text("utf-8").replace(escape(page.NO_COMMIT), escape(project.commit(root)))
 
 
 def text(root: Path, form: str, metric: str) -> str:

@@ -32,12 +32,12 @@ NETWORKS = {
 SIDE = 300
 """Width and height of a panel of figure 3a, in pixels."""
 MEASURES = {
-    "probe": "Modality told from H (chance: 1/3)",
-    "rank_at": "Rank of own H, from a to t (chance: 0.5)",
-    "active_units": "Active units of H",
-    "L_cmd_scale_free": "L_cmd, scale-free (without the loss: 1)",
-    "R2": "R2 of missing H, six conditions (constant: 0)",
-    "L_inv_missing": "L_inv, missing modalities (constant: 1)",
+    "probe": "Probe: modality from H or H' (chance: 1/3)",
+    "rank_at": "Rank of own H of t given H of a (chance: 0.5)",
+    "active_units": "Active units",
+    "L_cmd_scale_free": "Scale-free L_cmd (without the loss: 1)",
+    "R2": "R2 of H' for missing modalities (mean: 0)",
+    "L_inv_missing": "L_inv, missing modalities (constant H': 1)",
 }
 SHARES = ("probe", "rank_at", "active_units")
 """Measures between 0 and 1."""

@@ -11,10 +11,9 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from ifmmin.core.errors import UserError
-from ifmmin.core.terms import CONDITIONS, METRICS, braces
+from ifmmin.core.terms import CONDITIONS, FULL, METRICS, braces
 from ifmmin.report import palette
 from ifmmin.report.palette import Look
-from ifmmin.results import robustness as missing_rates
 
 INPUT_DECIMALS, START_DECIMALS, POINT_DECIMALS = 4, 9, 2
 """Rounding of H', of the initial positions of t-SNE and of its points: equal figures on all processors."""
@@ -23,8 +22,8 @@ COLOURS = dict(zip(CONDITIONS, palette.CONDITIONS, strict=True))
 TRAINED, UNTRAINED = "trained", "random weights"
 """The two networks of figure 3a."""
 REFERENCES = {
-    "validation_L_inv_constant": "a constant H', validation",
-    "validation_L_inv_floor": "floor of H' from placeholders, validation",
+    "validation_L_inv_constant": "best constant H', validation",
+    "validation_L_inv_floor": "floor with placeholder H', validation",
 }
 """Columns of a history to which L_inv is compared, with their labels."""
 VALIDATION = "validation_L_inv_all"
@@ -270,6 +269,17 @@ def figure_3b(lines: pd.DataFrame, look: Look) -> Figure:
     return figure
 
 
+def missing_rates(table: pd.DataFrame) -> pd.DataFrame:
+    """Select what figures show of the curves: missing modalities, and missing frames of the full input.
+
+    At least one modality remains, so no missing rate of modalities is above 2/3.
+    """
+    is_modalities = table["missing"] == "modalities"
+    drawn = table[is_modalities | (table["condition"] == FULL)]
+    rate = drawn["missing_rate"]
+    return drawn.assign(missing_rate=rate.clip(upper=2 / 3).where(is_modalities, rate))
+
+
 def robustness(table: pd.DataFrame, looks: Mapping[str, Look]) -> Figure:
     """Draw WA and UA as a function of the rate of missing modalities and of missing frames (full input).
 
@@ -281,7 +291,7 @@ def robustness(table: pd.DataFrame, looks: Mapping[str, Look]) -> Figure:
         "modalities": "missing modalities (at least one remains)",
         "frames": "missing frames of all modalities",
     }
-    shown = missing_rates.shown(table)
+    shown = missing_rates(table)
     figure = Figure(figsize=(9.6, 6.4), dpi=150, layout="constrained")
     grid = figure.subplots(len(METRICS), len(panels), sharex=True, sharey=True)
     for row, metric in zip(grid, METRICS, strict=True):

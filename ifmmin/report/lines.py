@@ -17,9 +17,8 @@ from ifmmin.report.encodings import (
     titled,
     widths,
 )
-from ifmmin.report.figures import REFERENCES, VALIDATION
+from ifmmin.report.figures import REFERENCES, VALIDATION, missing_rates
 from ifmmin.report.palette import Look
-from ifmmin.results import robustness as missing_rates
 
 Charts = dict[str, alt.Chart | alt.LayerChart]
 
@@ -70,7 +69,7 @@ def robustness(table: pd.DataFrame, looks: Looks) -> Charts:
             deviation over the runs to each side.
         looks: system to look.
     """
-    shown = missing_rates.shown(table)
+    shown = missing_rates(table)
     parts = [
         _named(shown[["system", "missing", "missing_rate"]], looks).assign(
             metric=metric.upper(),

@@ -20,7 +20,7 @@ from ifmmin.results.significance import LEVEL, is_primary
 from ifmmin.results.table1 import SHOWN, heading
 
 TEMPLATE = "page.html"
-NO_COMMIT = "not part of this file; `ifmmin results --format html` writes a copy with it"
+NO_COMMIT = "omitted; `ifmmin results --format html` includes it"
 MEASURES = {
     "active_units": "Active units of H; in brackets: with random weights",
     "probe": "Accuracy of a linear classifier that tells the modality from H (chance 1/3)",
@@ -103,7 +103,6 @@ def html(
         significant=any(
             cell["significant"] for cells in rows.values() for row in cells for cell in row["cells"]
         ),
-        untested=_untested(tests),
         tests={metric: list(_tests(tests, names, metric)) for metric in SCORES},
         mechanism=list(_mechanism(tables["mechanism"])),
         networks=charts.networks(tables["mechanism"], looks).values(),
@@ -217,12 +216,6 @@ def _mechanism(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
             "cells": [by_network.get(network) for network in columns],
             "bracketed": measure.startswith(IN_BRACKETS),
         }
-
-
-def _untested(tests: pd.DataFrame) -> list[str]:
-    """List the reasons why differences have no test; empty if all are tested."""
-    notes: list[str] = tests.loc[tests["p"].isna(), "note"].unique().tolist()
-    return notes
 
 
 def _title(condition: str) -> str:

@@ -31,10 +31,9 @@ def sentences(
         Sentences. For a synthetic corpus they compare no systems.
     """
     average = table[table["condition"] == AVERAGE].set_index("system")
-    ran = (
-        f"{counted(average['ua'].notna().sum(), 'system')} ran on {corpus['name']}: "
-        f"{counted(average['n_folds'].max(), 'fold')}, {counted(average['n_seeds'].max(), 'seed')} each."
-    )
+    n = {thing: counted(average[f"n_{thing}s"].max(), thing) for thing in ("fold", "seed")}
+    systems = counted(average["ua"].notna().sum(), "system")
+    ran = f"Corpus: {corpus['name']}; {systems}, up to {n['fold']} and {n['seed']} per fold."
     ours = average["ua"].get(proposed, float("nan"))
     if pd.isna(ours):
         return [ran, f"{names.get(proposed, proposed)}, the proposed system, is not among them."]
@@ -52,7 +51,7 @@ def sentences(
         reasons = "; ".join(dict.fromkeys(primary["note"]))
         return [ran, f"{score}.", f"No difference is tested: {reasons}."]
     differs, n_untested = tested["p_holm"] < LEVEL, len(primary) - len(tested)
-    untested = f" {counted(n_untested, 'system')} could not be compared." if n_untested else ""
+    untested = f" {counted(n_untested, 'system')} could not be tested." if n_untested else ""
     return [
         ran,
         f"{score}. {_differing(tested[differs], names)}",
@@ -63,12 +62,14 @@ def sentences(
 def _differing(tests: pd.DataFrame, names: Mapping[str, str]) -> str:
     above, below = tests[tests["difference"] > 0], tests[tests["difference"] < 0]
     parts = [
-        f"{word} {_listed(rows, names)}" for word, rows in (("above", above), ("below", below)) if len(rows)
+        f"{word} than that of {_listed(rows, names)}"
+        for word, rows in (("higher", above), ("lower", below))
+        if len(rows)
     ]
     return (
         f"It is significantly {' and '.join(parts)} (Holm-corrected p < {LEVEL})."
         if parts
-        else (f"It differs significantly from no other system (Holm-corrected p < {LEVEL}).")
+        else f"It does not differ significantly from any compared system (Holm-corrected p < {LEVEL})."
     )
 
 

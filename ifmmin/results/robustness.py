@@ -109,17 +109,6 @@ def _expected(by_condition: pd.DataFrame, rate: float) -> pd.DataFrame:
     return pd.DataFrame([{"condition": MIXED, **expected}])
 
 
-def shown(table: pd.DataFrame) -> pd.DataFrame:
-    """Select what figures show of the curves: missing modalities, and missing frames of the full input.
-
-    At least one modality remains, so no missing rate of modalities is above 2/3.
-    """
-    is_modalities = table["missing"] == MODALITIES_MISSING
-    drawn = table[is_modalities | (table["condition"] == FULL)]
-    rate = drawn["missing_rate"]
-    return drawn.assign(missing_rate=rate.clip(upper=2 / 3).where(is_modalities, rate))
-
-
 def curves(scores: pd.DataFrame) -> pd.DataFrame:
     """Average over folds and seeds as Table 1 does.
 

@@ -2,12 +2,12 @@
 
 import json
 import shutil
+from html import escape
 
 import pandas as pd
 import pytest
 import samples
 import yaml
-from markupsafe import escape
 
 from conftest import ROOT
 from ifmmin.cli import main, project, results, run

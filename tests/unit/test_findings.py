@@ -28,9 +28,9 @@ def test_significant_differences_are_named_with_their_direction():
     found = summed(REAL, ("b", 0.02, 0.01, 0.01, ""), ("c", -0.03, 0.04, 0.01, ""))
 
     assert found == [
-        "3 systems ran on IEMOCAP: 10 folds, 3 seeds each.",
-        "IF-MMIN has an average UA of 50.0 %. It is significantly above MMIN (+2.0 points) and below c "
-        "(-3.0 points) (Holm-corrected p < 0.05).",
+        "Corpus: IEMOCAP; 3 systems, up to 10 folds and 3 seeds per fold.",
+        "IF-MMIN has an average UA of 50.0 %. It is significantly higher than that of MMIN (+2.0 points) and "
+        "lower than that of c (-3.0 points) (Holm-corrected p < 0.05).",
         "Every tested difference is significant.",
     ]
 
@@ -38,7 +38,9 @@ def test_significant_differences_are_named_with_their_direction():
 def test_other_differences_are_named_with_what_was_detectable():
     found = summed(REAL, ("b", 0.002, 0.5, 0.012, ""), ("c", -0.001, 0.9, 0.025, ""))
 
-    assert found[1].endswith("It differs significantly from no other system (Holm-corrected p < 0.05).")
+    assert found[1].endswith(
+        "It does not differ significantly from any compared system (Holm-corrected p < 0.05)."
+    )
     assert found[2] == (
         "It does not differ significantly from MMIN (+0.2 points) and c (-0.1 points); one test at 0.05 "
         "would have detected a true difference of 2.5 points with a probability of 0.8."
@@ -48,7 +50,7 @@ def test_other_differences_are_named_with_what_was_detectable():
 def test_untested_systems_are_counted():
     found = summed(REAL, ("b", 0.02, 0.01, 0.01, ""), ("c", np.nan, np.nan, np.nan, "c: no scores"))
 
-    assert found[2] == "Every tested difference is significant. 1 system could not be compared."
+    assert found[2] == "Every tested difference is significant. 1 system could not be tested."
 
 
 def test_without_a_test_the_reason_is_given():
