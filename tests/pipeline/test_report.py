@@ -214,7 +214,7 @@ def test_the_report_names_the_settings(opened):
     assert facts["lambda2"] == "100.0"
     assert facts["folds"] == "1, 2"
     assert facts["device and precision"] == "cpu float32"
-    assert "torch 2.13.0" in facts["versions"]
+    assert "torch 2.13.0" in facts["pinned versions"]
     assert facts["preset (compared on the keys it sets)"].startswith("demonstration, except for ")
 
 
