@@ -2,8 +2,10 @@
 
 import shlex
 import subprocess
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -70,29 +72,37 @@ def options(dvc_yaml: str, stage: str) -> dict[str, str]:
         dvc_yaml: content of dvc.yaml.
         stage: name of the stage.
     """
-    stages = YAML(typ="safe", pure=True).load(dvc_yaml)["stages"]
     return {
         name: value
-        for name, value in pairwise(shlex.split(stages.get(stage, {}).get("cmd", "")))
+        for name, value in pairwise(shlex.split(_stages(dvc_yaml).get(stage, {}).get("cmd", "")))
         if name.startswith("--")
     }
 
 
 def commit(folder: Path) -> str:
     """Name the commit of the folder, and say whether the code or the parameters differ from it."""
-    revision, changed = (
-        subprocess.run(("git", *command), cwd=folder, capture_output=True, text=True)  # noqa: S603, S607 - fixed
-        for command in (("rev-parse", "HEAD"), ("--no-optional-locks", "status", "--porcelain", "--", *CODE))
-    )
+    revision = _git(folder, "rev-parse", "HEAD")
     if revision.returncode:
         return f"unknown ({revision.stderr.strip()})"
-    suffix = ", with uncommitted changes to code or parameters" if changed.stdout else ""
+    changed = _git(folder, "--no-optional-locks", "status", "--porcelain", "--", *CODE).stdout
+    suffix = ", with uncommitted changes to code or parameters" if changed else ""
     return revision.stdout.strip()[:10] + suffix
 
 
 def results_differ(folder: Path) -> bool:
     """Return whether dvc.lock, and nothing but results, differs from the commit."""
-    command = ("git", "status", "--porcelain", "--untracked-files=no")
-    status = subprocess.run(command, cwd=folder, capture_output=True, text=True).stdout  # noqa: S603 - fixed
+    status = _git(folder, "status", "--porcelain", "--untracked-files=no").stdout
     changed = {Path(line[3:].strip('"')).parts[0] for line in status.splitlines()}
     return "dvc.lock" in changed and changed <= {"dvc.lock", "metrics"}
+
+
+@cache
+def _stages(dvc_yaml: str) -> dict[str, Any]:
+    """Parse the stages once: a command asks for the options of several."""
+    stages: dict[str, Any] = YAML(typ="safe", pure=True).load(dvc_yaml)["stages"]
+    return stages
+
+
+def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ("git", *arguments)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)  # noqa: S603 - fixed commands
