@@ -8,7 +8,7 @@ import pandas as pd
 
 from ifmmin.core.terms import CONDITIONS, FULL, braces
 from ifmmin.report import dots, lines, palette
-from ifmmin.report.encodings import CONFIG, HEADINGS, ROW, Looks, number, select, titled
+from ifmmin.report.encodings import CONFIG, HEADINGS, ROW, Looks, named, number, select, titled
 from ifmmin.results.table1 import heading
 
 DESCRIPTIONS = {
@@ -98,10 +98,7 @@ def confusion(confusions: pd.DataFrame, looks: Looks) -> alt.LayerChart:
     classes = list(dict.fromkeys(confusions["actual"]))
     names = [look.name for look in looks.values()]
     proposed = next(look.name for look in looks.values() if look.proposed)
-    table = confusions.assign(
-        system=confusions["system"].map(lambda system: looks[system].name),
-        condition=confusions["condition"].map(heading),
-    )
+    table = named(confusions, looks).assign(condition=confusions["condition"].map(heading))
     available = set(table["condition"])
     system = select("confusion_system", "system", names, proposed)
     options = [c for c in HEADINGS if c in available]

@@ -16,6 +16,7 @@ from ifmmin.report.encodings import (
     colours,
     domain,
     metric_parameter,
+    named,
     number,
     rows,
     select,
@@ -94,11 +95,7 @@ def recalls(table: pd.DataFrame, looks: Looks) -> Charts:
         table: system, condition, class, recall in [0, 1].
         looks: system to look.
     """
-    shown = table.assign(
-        system=table["system"].map(lambda system: looks[system].name),
-        condition=table["condition"].map(heading),
-        value=100 * table["recall"],
-    )
+    shown = named(table, looks).assign(condition=table["condition"].map(heading), value=100 * table["recall"])
     charts: Charts = {}
     for i, (name, part) in enumerate(shown.groupby("class", sort=False)):
         base = (
@@ -149,8 +146,8 @@ def beside_paper(comparison: pd.DataFrame, looks: Looks, names: Mapping[str, str
     x: dict[str, Any] = {
         "title": "per cent; filled: ours, open: the paper",
         "scale": alt.Scale(zero=False, padding=12),
+        "axis": alt.Axis(tickCount=8),
     }
-    x["axis"] = alt.Axis(tickCount=8)
     between = base.mark_rule(opacity=0.5).encode(x=alt.X("ours:Q", **x), x2="paper:Q")
     paper = base.mark_point(size=80, strokeWidth=2, shape="diamond", color="#808080").encode(x="paper:Q")
     ours = base.mark_point(size=80, filled=True, opacity=1).encode(x="ours:Q", color=colours(looks))
@@ -171,11 +168,7 @@ def runs(scores: pd.DataFrame, looks: Looks) -> Charts:
     long = scores.rename(columns={"wa": "WA", "ua": "UA"}).melt(
         ["system", "fold", "seed", "condition"], ["WA", "UA"], METRIC, "value"
     )
-    shown = long.assign(
-        system=long["system"].map(lambda system: looks[system].name),
-        condition=long["condition"].map(heading),
-        value=100 * long["value"],
-    )
+    shown = named(long, looks).assign(condition=long["condition"].map(heading), value=100 * long["value"])
     chart = (
         alt.Chart(shown)
         .transform_filter(f"datum.{METRIC} === {METRIC} && datum.condition === runs_condition")

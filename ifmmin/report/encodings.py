@@ -48,6 +48,11 @@ def metric_parameter() -> alt.Parameter:
     return alt.param(METRIC, value="UA")
 
 
+def named(table: pd.DataFrame, looks: Looks) -> pd.DataFrame:
+    """Replace the systems of a table by their display names."""
+    return table.assign(system=table["system"].map(lambda system: looks[system].name))
+
+
 def by_metric(table: pd.DataFrame, looks: Looks) -> pd.DataFrame:
     """Stack UA and WA, in per cent, under display names.
 
@@ -62,7 +67,7 @@ def by_metric(table: pd.DataFrame, looks: Looks) -> pd.DataFrame:
     parts = [
         pd.DataFrame(
             {
-                "system": table["system"].map(lambda system: looks[system].name),
+                "system": named(table, looks)["system"],
                 "condition": table["condition"].map(heading),
                 METRIC: metric.upper(),
                 "value": 100 * table[metric],

@@ -13,6 +13,7 @@ from ifmmin.report.encodings import (
     colours,
     domain,
     metric_parameter,
+    named,
     number,
     titled,
     widths,
@@ -44,7 +45,7 @@ def curves(means: pd.DataFrame, looks: Looks) -> Charts:
     for column, title in QUANTITIES.items():
         table = means[["system", "epoch", "chosen"]].assign(value=means[column]).dropna(subset=["value"])
         table["value"] *= 100 if column == "validation_ua" else 1
-        base = alt.Chart(_named(table, looks)).encode(
+        base = alt.Chart(named(table, looks)).encode(
             x=EPOCH,
             y=alt.Y("value:Q", title=title, scale=_scale(column, table["value"])),
             color=colours(looks, legend=True),
@@ -71,7 +72,7 @@ def robustness(table: pd.DataFrame, looks: Looks) -> Charts:
     """
     shown = missing_rates(table)
     parts = [
-        _named(shown[["system", "missing", "missing_rate"]], looks).assign(
+        named(shown[["system", "missing", "missing_rate"]], looks).assign(
             metric=metric.upper(),
             value=100 * shown[metric],
             low=100 * (shown[metric] - shown[f"{metric}_std"].fillna(0)),
@@ -151,10 +152,6 @@ def _labelled(
 def _scale(column: str, values: pd.Series) -> alt.Scale:
     """Choose the axis: logarithmic for the training loss, which can fall by a factor of a million."""
     return alt.Scale(type="log") if column == "L" and (values > 0).all() else alt.Scale(zero=False)
-
-
-def _named(table: pd.DataFrame, looks: Looks) -> pd.DataFrame:
-    return table.assign(system=table["system"].map(lambda system: looks[system].name))
 
 
 def _picked(name: str) -> alt.Parameter:

@@ -155,7 +155,8 @@ def _rows(
     table, tests = tables["table"], tables["significance"]
     compared = [system for system, look in looks.items() if not look.reference]
     best = table[table["system"].isin(compared)].groupby("condition")[metric].max()
-    primary = tests[is_primary(tests) & (tests["metric"] == metric) & (tests["p_holm"] < LEVEL)]
+    primary = tests[is_primary(tests) & (tests["metric"] == metric)]
+    differs = set() if plain else set(primary.loc[primary["p_holm"] < LEVEL, "other"])
     by_system = dict(iter(table.groupby("system")))
     for system, look in looks.items():
         by_condition = by_system[system].set_index("condition").to_dict("index")
@@ -173,7 +174,7 @@ def _rows(
                     "best": not plain
                     and not look.reference
                     and by_condition[condition][metric] == best[condition],
-                    "significant": not plain and condition == AVERAGE and system in set(primary["other"]),
+                    "significant": condition == AVERAGE and system in differs,
                 }
                 for condition in SHOWN
             ],

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ifmmin.core.errors import UserError
+from ifmmin.results import marks
 
 PROPOSED = "#d55e00"
 COMPARED = ("#0072b2", "#56b4e9", "#009e73", "#cc79a7", "#e69f00", "#332288", "#999933", "#882255", "#44aa99")
@@ -57,9 +58,8 @@ def looks(rows: Sequence[str], names: Mapping[str, str], comparison: Mapping[str
             f"comparison.proposed is {proposed}, which is not in rows; expected one of {', '.join(rows)}. "
             "Correct params.yaml."
         )
-    compared = {proposed, *comparison["baselines"], *comparison["ablations"]}
-    others = [row for row in rows if row in compared and row != proposed]
-    references = [row for row in rows if row not in compared]
+    references = marks.references(rows, **comparison)
+    others = [row for row in rows if row not in (proposed, *references)]
     colours = {proposed: PROPOSED, **_cycled(others, COMPARED), **_cycled(references, REFERENCES)}
     return {
         row: Look(

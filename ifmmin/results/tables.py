@@ -4,14 +4,16 @@
                               (condition "average": mean of the six)
     metrics/table1.json       system -> condition -> {ua, wa}; systems in table order, average first, avt
                               last; unrounded; no entry for a condition that a system does not predict
+    metrics/summary.json      system -> {ua, wa} of the average, unrounded, in table order
     metrics/summary/<system>.json   {ua, wa} of the average, unrounded; the metrics of `dvc metrics` and
                               `dvc exp show`. One file per system, as DVC prints one row per file and one
                               column per key
     metrics/table1.csv        system, condition, wa, ua, wa_std, ua_std, n_folds, n_seeds, wa_marks, ua_marks,
-                              wa_low, wa_high, ua_low, ua_high: one row for each system and condition in the
-                              same order; scores empty and counts 0 if a system does not predict a
+                              wa_low, wa_high, ua_low, ua_high, note: one row for each system and condition
+                              in the same order; scores empty and counts 0 if a system does not predict a
                               condition; stds empty for one run; marks as printed ("↑⇑", "*+"), empty if
-                              there is none; bounds of the 95 % interval, empty for fewer than three folds
+                              there is none; bounds of the 95 % interval, empty for fewer than three folds;
+                              note: on a synthetic corpus, that marks mean nothing
     metrics/confusion.csv     system, condition, actual, predicted, count, share: one row for each pair of
                               classes, by name, in each condition that a system predicts; over all folds and
                               seeds; share of the utterances of the actual class, empty if it has none
@@ -23,7 +25,7 @@
                               pretrained (null without pretraining), trained and evaluated, each with device
                               and precision; collapsed, the collapsed encoders
 
-wa, ua, recall and share in [0, 1]. Written by aggregate. Read by report.
+wa, ua, recall and share in [0, 1]. Written by aggregate. Read by report and `ifmmin results`.
 """
 
 from collections.abc import Mapping

@@ -257,7 +257,9 @@ def test_robustness_draws_mixed_modalities_and_frames_of_the_full_input():
     ]
     table = pd.DataFrame(rows, columns=["system", "missing", "condition", "missing_rate", "wa", "ua"])
 
-    looks = palette.looks(["x", "y"], {"x": "Ex"}, {"proposed": "y", "baselines": [], "ablations": ["x"]})
+    looks = palette.looks(
+        ["x", "y"], {"x": "Ex"}, {"proposed": "y", "baselines": [], "ablations": ["x"], "on_par": 0.01}
+    )
     axes = figures.robustness(table, looks).axes
 
     drawn = [[(line.get_label(), line.get_ydata().tolist()) for line in panel.lines] for panel in axes]
@@ -297,7 +299,9 @@ def test_the_robustness_figure_says_that_nothing_was_retrained():
         columns=["system", "missing", "condition", "missing_rate", "wa", "ua"],
     )
 
-    looks = palette.looks(["mmin"], {}, {"proposed": "mmin", "baselines": [], "ablations": []})
+    looks = palette.looks(
+        ["mmin"], {}, {"proposed": "mmin", "baselines": [], "ablations": [], "on_par": 0.01}
+    )
     title = figures.robustness(table, looks).get_suptitle()
 
     assert title == "Robustness to missing modalities and frames (no retraining)"

@@ -13,7 +13,7 @@ from ifmmin.results import mechanism
 
 CONDITIONS = ["average", "a", "v", "t", "av", "at", "vt", "avt"]
 CORPUS = {"name": "corpus <b>&", "classes": ["angry", "sad"], "synthetic": False, "iemocap": False}
-COMPARED = {"proposed": "ours", "baselines": ["base"], "ablations": []}
+COMPARED = {"proposed": "ours", "baselines": ["base"], "ablations": [], "on_par": 0.01}
 NAMES = {"ours": "Ours & more", "absent": "Absent"}
 LOOKS = palette.looks(["base", "ours", "floor"], NAMES, COMPARED)
 OPTIONS = {

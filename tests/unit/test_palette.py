@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgb
 
 from ifmmin.report import palette
 
-COMPARED = {"proposed": "ours", "baselines": ["b1", "b2"], "ablations": ["less"]}
+COMPARED = {"proposed": "ours", "baselines": ["b1", "b2"], "ablations": ["less"], "on_par": 0.01}
 ROWS = ["floor", "b1", "b2", "ours", "less", "top"]
 
 
