@@ -3,7 +3,7 @@
     IFMMIN_TRACKING=tensorboard   logs/tensorboard/<name>/<fold>-<seed>/events.out.tfevents.*
     IFMMIN_TRACKING=mlflow        MLflow's own place: MLFLOW_TRACKING_URI, by default mlflow.db
 
-A number has the name of its column in training/histories.py, and the epoch is its step. The marks of the
+Each metric is named after its column in training/histories.py, and its step is the epoch. The marks of the
 chosen epoch are missing, because they are known only at the end.
 
 No artifact depends on this package. It is therefore not among the deps in dvc.yaml, and changing it retrains
